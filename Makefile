@@ -1,0 +1,40 @@
+# Two commands do everything: `make demo` and `make test`. Each sets up what it needs; a second run is quick.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help demo test check bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    every model family on sample clips: equal alone and in company, and how fast"
+	@echo "make test    checks, then the tests (PYTEST=... passes options on)"
+	@echo "make check   linter, type checker, import directions"
+	@echo "make bench   our models beside transformers, as a table and as JSON (BENCH=... passes options on)"
+
+$(READY): pyproject.toml infra/constraints.txt
+	@echo "setting up $(VENV) (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; rm -rf $(VENV); exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c infra/constraints.txt torch
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[hub,tf,check,test]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python -m jobs.demo
+
+check: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: check
+	@$(BIN)/pytest $(PYTEST)
+
+bench: $(READY)
+	@$(BIN)/python -m tests.benchmarks.models $(BENCH)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,235 @@
+"""A published checkpoint folder, read into a model and written from one.
+
+Everything that does not fit is found before any weight is copied, and said at once.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models.config import ConfigError, Json
+from models.frontend import Frontend, LogMel, Waveform
+from models.model import SpeechModel
+from models.registry import ARCHITECTURES, Blueprint, architecture_name
+from models.stored import Stored, StoredError, open_weights
+from models.vocabulary import read_vocabulary
+from models.weights import Tensors
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, with every reason found."""
+
+    def __init__(self, folder: Path, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        super().__init__(problems[0] if len(problems) == 1 else f"{folder} does not fit:{lines}")
+
+
+def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool) -> SpeechModel:
+    """The model in a folder, with its weights where they will be used."""
+    if dtype not in DTYPES:
+        raise CheckpointError(folder, [f"dtype is {dtype!r}; supported: {', '.join(DTYPES)}"])
+    try:
+        published = read_config(folder)
+        name = architecture_name(published)
+        blueprint = ARCHITECTURES[name].blueprint(published)
+        frontend, problems = _frontend(folder, ARCHITECTURES[name].family.frontend)
+        stored = open_weights(folder, allow_pickle=allow_pickle)
+    except ConfigError as error:
+        raise CheckpointError(folder, [f"{folder}: {problem}" for problem in error.problems]) from error
+    except StoredError as error:
+        raise CheckpointError(folder, [str(error)]) from error
+    stored = _bare(stored, ARCHITECTURES[name].family.prefix, name)
+    problems = [f"config.json: {problem}" for problem in blueprint.problems] + problems
+    problems += _misfits(blueprint, stored)
+    if problems:
+        raise CheckpointError(folder, problems)
+    model = SpeechModel(
+        blueprint.encoder,
+        blueprint.head,
+        frontend,
+        architecture=name,
+        vocabulary=read_vocabulary(folder),
+        labels=blueprint.labels,
+    )
+    _fill(model, blueprint, stored)
+    return _settle(model, DTYPES[dtype], torch.device(device))
+
+
+def read_config(folder: Path) -> Json:
+    """config.json."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ConfigError(["not a checkpoint folder, it has no config.json"])
+    return _json(path)
+
+
+def write_checkpoint(model: SpeechModel, published: Json, folder: Path) -> None:
+    """A model as a published folder: its configuration, front end and weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = dict(published) | {"architectures": [model.architecture]}
+    weights = ARCHITECTURES[model.architecture].blueprint(config).weights
+    tensors = {name: tensor.contiguous() for name, tensor in weights.publish(model.state_dict()).items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    _write(folder / "config.json", config)
+    _write(folder / "preprocessor_config.json", _published_frontend(model.frontend))
+
+
+def _json(path: Path) -> Json:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError([f"{path.name} is not JSON ({error})"]) from error
+    if not isinstance(content, dict):
+        raise ConfigError([f"{path.name} is not a JSON object"])
+    return content
+
+
+def _frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]:
+    """The front end that preprocessor_config.json or processor_config.json describes."""
+    found = [folder / name for name in ("preprocessor_config.json", "processor_config.json")]
+    stated: Json = {}
+    for path in reversed([path for path in found if path.is_file()]):
+        content = _json(path)
+        nested = content.get("feature_extractor")
+        stated = nested if isinstance(nested, dict) else content
+    return (_log_mel if isinstance(default, LogMel) else _waveform)(stated)
+
+
+def _waveform(stated: Json) -> tuple[Frontend, list[str]]:
+    rate, problems = _number(stated, "sampling_rate", 16_000)
+    return Waveform(rate, bool(stated.get("do_normalize", True))), problems
+
+
+def _log_mel(stated: Json) -> tuple[Frontend, list[str]]:
+    default, problems = LogMel(), []
+    names = {
+        "sample_rate": "sampling_rate",
+        "mels": "feature_size",
+        "hop": "hop_length",
+        "window": "win_length",
+        "fft": "n_fft",
+    }
+    values: dict[str, int] = {}
+    for ours, name in names.items():
+        values[ours], more = _number(stated, name, getattr(default, ours))
+        problems += more
+    return replace(default, **values), problems
+
+
+def _number(stated: Json, name: str, default: int) -> tuple[int, list[str]]:
+    value = stated.get(name, default)
+    if isinstance(value, int) and value > 0:
+        return value, []
+    return default, [f"preprocessor_config.json: {name} is {value!r}; a positive whole number is needed"]
+
+
+def _published_frontend(frontend: Frontend) -> dict[str, object]:
+    if isinstance(frontend, LogMel):
+        return {
+            "feature_extractor_type": "LasrFeatureExtractor",
+            "sampling_rate": frontend.sample_rate,
+            "feature_size": frontend.mels,
+            "hop_length": frontend.hop,
+            "win_length": frontend.window,
+            "n_fft": frontend.fft,
+            "padding_value": 0.0,
+            "return_attention_mask": True,
+        }
+    assert isinstance(frontend, Waveform)
+    return {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "sampling_rate": frontend.sample_rate,
+        "do_normalize": frontend.normalize,
+        "feature_size": 1,
+        "padding_value": 0.0,
+        "return_attention_mask": True,
+    }
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _bare(stored: Stored, prefix: str, name: str) -> Stored:
+    """Some bare encoders were saved under the name that they have inside a model with a head."""
+    bare = not name.endswith(("ForCTC", "ForSequenceClassification", "ForPreTraining"))
+    prefixed = bool(stored.shapes) and all(key.startswith(f"{prefix}.") for key in stored.shapes)
+    inner = any(key.startswith(f"{prefix}.{prefix}.") or key.count(f"{prefix}.layers.") for key in stored.shapes)
+    return stored.without(f"{prefix}.") if bare and prefixed and not inner else stored
+
+
+def _misfits(blueprint: Blueprint, stored: Stored) -> list[str]:
+    """A line for every tensor that is missing, extra or of another shape."""
+    wanted, there = blueprint.published_shapes(), stored.shapes
+    optional = blueprint.weights.unused
+    missing = [
+        f"missing: {name} {list(shape)}"
+        for name, shape in wanted.items()
+        if name not in there and not name.endswith("num_batches_tracked")
+    ]
+    known = {*wanted, *optional}
+    extra = [
+        f"extra: {name} {list(shape)}"
+        for name, shape in there.items()
+        if name not in known and not name.endswith("masked_spec_embed")
+    ]
+    misshapen = [
+        f"misshapen: {name} is {list(there[name])}, the configuration asks for {list(shape)}"
+        for name, shape in wanted.items()
+        if name in there and there[name] != shape
+    ]
+    return missing + extra + misshapen
+
+
+class _Reading(Mapping[str, Tensor]):
+    """Stored tensors, read when asked for."""
+
+    def __init__(self, stored: Stored) -> None:
+        self.stored = stored
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.stored.shapes and name.endswith("num_batches_tracked"):
+            return torch.zeros(())
+        return self.stored.read(name)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self.stored.shapes)
+
+    def __len__(self) -> int:
+        return len(self.stored.shapes)
+
+
+def _fill(model: SpeechModel, blueprint: Blueprint, stored: Stored) -> None:
+    published: Tensors = _Reading(stored)
+    filled = blueprint.weights.fill(model.state_dict(), published)
+    model.load_state_dict(filled, strict=True, assign=True)
+
+
+def _settle(model: SpeechModel, dtype: torch.dtype, device: torch.device) -> SpeechModel:
+    """Weights in their number type, where they will be used, with all that follows from them."""
+    model.requires_grad_(False).eval()
+    model.to(dtype)
+    if dtype != torch.float32 and not multiplies(dtype, device):
+        model.to(torch.float32)
+    model.to(device)
+    model.encoder.prepare()
+    return model
+
+
+def multiplies(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether the device multiplies this type itself.
+
+    A CPU without bfloat16 instructions takes several times as long for it as for float32. There, weights rounded to
+    bfloat16 are kept in float32: the same words, sooner.
+    """
+    if device.type != "cpu" or dtype != torch.bfloat16:
+        return True
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

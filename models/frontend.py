@@ -1,0 +1,145 @@
+"""Samples to what a model reads. Runs on the CPU, or where it is told to, without any weights.
+
+A clip is prepared by itself and padded afterwards, so its numbers do not depend on the batch.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.protocol import Padded, Samples
+
+
+class Frontend(Protocol):
+    """The role of both classes below."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second that clips must have."""
+        ...
+
+    @property
+    def hop(self) -> int:
+        """Samples from one input to the next: 1 for a waveform."""
+        ...
+
+    def __call__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> Padded:
+        """1-D clips -> padded inputs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """The samples themselves, normalised to zero mean and unit variance where the checkpoint wants it."""
+
+    sample_rate: int = 16_000
+    normalize: bool = True
+
+    EPSILON = 1e-7
+
+    @property
+    def hop(self) -> int:
+        """Every sample is an input."""
+        return 1
+
+    def __call__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> Padded:
+        """1-D clips -> (clips, samples)."""
+        return _padded(clips, self._prepare, (), device)
+
+    def _prepare(self, samples: Tensor) -> Tensor:
+        if not self.normalize or not len(samples):
+            return samples
+        exact = samples.double()  # a constant clip must come out as zeros, not as amplified rounding
+        variance, mean = torch.var_mean(exact, correction=0)
+        return ((exact - mean) / (variance + self.EPSILON).sqrt()).float()
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """LASR's log-mel features. Frames are cut without padding: frame i begins at sample i * hop."""
+
+    sample_rate: int = 16_000
+    mels: int = 128
+    hop: int = 160
+    window: int = 400
+    fft: int = 512
+
+    LOWEST, HIGHEST, FLOOR = 125.0, 7500.0, 1e-5
+
+    def __call__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> Padded:
+        """1-D clips -> (clips, frames, mels)."""
+        return _padded(clips, self._prepare, (self.mels,), device)
+
+    def _prepare(self, samples: Tensor) -> Tensor:
+        """The transform is in float64: in a loud tone's frame, float32 drowns the quiet bands."""
+        if len(samples) < self.window:
+            return samples.new_zeros(0, self.mels)
+        window = torch.hann_window(self.window, periodic=False, dtype=torch.float64, device=samples.device)
+        frames = samples.double().unfold(0, self.window, self.hop) * window
+        spectrum = torch.view_as_real(torch.fft.rfft(frames, self.fft)).float()
+        power = spectrum.square().sum(-1)
+        bank = mel_bank(self.mels, self.fft // 2 + 1, self.sample_rate, self.LOWEST, self.HIGHEST)
+        return (power @ bank.to(power.device)).clamp_min_(self.FLOOR).log_()
+
+
+@cache
+def mel_bank(mels: int, bins: int, sample_rate: float, lowest: float, highest: float) -> Tensor:
+    """Triangles on Kaldi's mel scale over all frequency bins but the first: (bins, mels)."""
+    edges = np.linspace(_mel(lowest), _mel(highest), mels + 2)
+    at = _mel(np.linspace(0.0, sample_rate / 2, bins))[1:, None]
+    rising = (at - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - at) / (edges[2:] - edges[1:-1])
+    bank = np.pad(np.maximum(0.0, np.minimum(rising, falling)), [(1, 0), (0, 0)])
+    return torch.from_numpy(bank).float()
+
+
+def _mel(hertz: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.asarray(1127.0 * np.log(1.0 + np.asarray(hertz) / 700.0))
+
+
+def _padded(
+    clips: Sequence[Samples],
+    prepare: Callable[[Tensor], Tensor],
+    width: tuple[int, ...],
+    device: str | torch.device,
+) -> Padded:
+    prepared, refusals = [], []
+    for index, clip in enumerate(clips):
+        samples = _samples(clip, index).to(device)
+        refusal = _refusal(samples)
+        prepared.append(prepare(samples[:0] if refusal else samples))
+        refusals.append(refusal)
+    lengths = torch.tensor([len(clip) for clip in prepared], dtype=torch.long)
+    if not prepared:
+        return Padded(torch.zeros(0, 0, *width, device=device), lengths, ())
+    inputs = torch.nn.utils.rnn.pad_sequence(prepared, batch_first=True)
+    return Padded(inputs, lengths, tuple(refusals))
+
+
+FULL_SCALE: Mapping[torch.dtype, float] = {torch.int16: 2.0**15, torch.int32: 2.0**31}
+
+
+def _samples(clip: Samples, index: int) -> Tensor:
+    """A clip as float32; integers are divided by their full scale."""
+    samples = torch.as_tensor(clip)
+    if samples.ndim != 1:
+        raise ValueError(f"clip {index} has shape {tuple(samples.shape)}; 1-D samples of one channel are needed")
+    if samples.dtype in FULL_SCALE:
+        return samples.float() / FULL_SCALE[samples.dtype]
+    if not samples.is_floating_point():
+        kind = str(samples.dtype).removeprefix("torch.")
+        raise ValueError(f"clip {index} has {kind} samples; floats in [-1, 1], int16 or int32 are needed")
+    return samples.float()
+
+
+def _refusal(samples: Tensor) -> str | None:
+    finite = samples.isfinite()
+    if bool(finite.all()):
+        return None
+    return f"sample {int((~finite).nonzero()[0, 0])} is not a finite number"

@@ -1,0 +1,131 @@
+"""A loaded model: front end, encoder and head behind one set of verbs.
+
+On a CPU a batch is read in groups of clips that fill the cores but stay in cache, packed and without padding; on an
+accelerator it is read at once. Which clips share a group changes nothing but speed.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.encoder import Encoder
+from models.frontend import Frontend
+from models.heads import Head, Places, Reading
+from models.layers.packing import Packed
+from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused
+from models.vocabulary import Vocabulary
+
+GROUP_FRAMES = 512
+"""Frames that fill two to a few dozen cores; more would only leave the cache."""
+
+
+class SpeechModel(nn.Module):
+    """One checkpoint, ready to read clips."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: Head,
+        frontend: Frontend,
+        *,
+        architecture: str,
+        vocabulary: Vocabulary | None,
+        labels: tuple[str, ...],
+    ) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+        self.frontend = frontend
+        self.architecture = architecture
+        """The published class name."""
+        self.vocabulary = vocabulary
+        """Ids to text, where the checkpoint has a vocabulary."""
+        self.labels = labels
+        """Names of a classifier's scores, in order."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second that clips must have."""
+        return self.frontend.sample_rate
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Seconds from one hidden frame to the next."""
+        return self.frontend.hop * self.encoder.shape.stride / self.sample_rate
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def forward(self, batch: Padded) -> Output:
+        """What the head says, padded."""
+        reading, places = self._read(batch)
+        return self.head.output(reading, places)
+
+    @torch.inference_mode()
+    def predict(self, batch: Padded) -> list[Prediction]:
+        """One prediction per clip: empty for a clip too short for a frame, `Refused` for one that was refused."""
+        predictions: list[Prediction] = [
+            self.head.empty() if refusal is None else Refused(refusal) for refusal in batch.refusals
+        ]
+        for indices in self._groups(self._places(batch)):
+            read = self.head.predict(self.head(self.encoder, self._features(batch, indices)))
+            for index, prediction in zip(indices, read, strict=True):
+                predictions[index] = prediction
+        return predictions
+
+    def hidden_states(self, batch: Padded) -> LayerStates:
+        """Every state of the encoder, padded."""
+        places = self._places(batch)
+        groups = [self._states(self._features(batch, indices)) for indices in self._groups(places)]
+        if not groups:
+            return LayerStates((), places.lengths)
+        lengths = places.lengths.clone()
+        layers = [_joined(states) for states in zip(*groups, strict=True)]
+        lengths[list(places.read)] = torch.tensor(layers[0].lengths)
+        at_layers = Places(places.read, lengths)
+        return LayerStates(tuple(at_layers.frames(layer) for layer in layers), lengths)
+
+    def loss(self, batch: Padded, labels: Labels) -> Loss:
+        """What the head's output costs against labels."""
+        return self.head.loss(self(batch), labels)
+
+    def _states(self, features: Packed) -> list[Packed]:
+        states = self.encoder.states(self.encoder.embed(features))
+        return [state.of(state.values.float()) for state in states]
+
+    def _read(self, batch: Padded) -> tuple[Reading, Places]:
+        places = self._places(batch)
+        groups = [self.head(self.encoder, self._features(batch, i)) for i in self._groups(places)]
+        return tuple(_joined(parts) for parts in zip(*groups, strict=True)), places
+
+    def _places(self, batch: Padded) -> Places:
+        frames = torch.tensor([self.encoder.frames(n) for n in batch.lengths.tolist()], dtype=torch.long)
+        return Places(tuple(frames.nonzero()[:, 0].tolist()), frames)
+
+    def _groups(self, places: Places) -> Iterator[tuple[int, ...]]:
+        """Indices of clips to read together."""
+        if self.device.type != "cpu":
+            yield from [places.read] if places.read else []
+            return
+        group: list[int] = []
+        frames = 0
+        for index in places.read:
+            group.append(index)
+            frames += int(places.lengths[index])
+            if frames >= GROUP_FRAMES:
+                yield tuple(group)
+                group, frames = [], 0
+        if group:
+            yield tuple(group)
+
+    def _features(self, batch: Padded, indices: Sequence[int]) -> Packed:
+        lengths = batch.lengths[list(indices)].tolist()
+        inputs = batch.inputs[list(indices), : max(lengths)].to(self.device)
+        return self.encoder.extract(inputs, lengths)
+
+
+def _joined(parts: Sequence[Packed]) -> Packed:
+    values: Tensor = torch.cat([part.values for part in parts])
+    return Packed(values, tuple(length for part in parts for length in part.lengths))

@@ -1,0 +1,186 @@
+"""Published class names to models.
+
+A blueprint is the whole model that a configuration describes, without weights, and the table that says where they
+come from.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from models import hubert, lasr, sew_d, unispeech
+from models.config import ClassifierConfig, ConfigError, CtcConfig, Json, read, require_sound
+from models.encoder import Design, Encoder
+from models.frontend import Frontend, LogMel, Waveform
+from models.heads import Classifier, CtcHead, Head, NoHead, Quantizer, QuantizerConfig
+from models.weights import Form, Pointwise, Row, Same, WeightMap, same
+
+
+@dataclass(frozen=True)
+class Family:
+    """One encoder, and what heads on it need to know."""
+
+    design: Callable[[Json], Design]
+    prefix: str
+    """The encoder's name in a checkpoint that has a head."""
+    frontend: Frontend
+    """The front end where a checkpoint does not describe one."""
+    ctc: CtcConfig
+    """The published defaults of the CTC head."""
+    ctc_row: Row
+    """The CTC head's line of the weight table."""
+
+
+def _ctc_row(name: str, form: Form) -> Row:
+    return Row("head.project", (name,), form)
+
+
+LINEAR = _ctc_row("lm_head", Same())
+HUBERT = Family(hubert.design, "hubert", Waveform(), CtcConfig(ctc_loss_reduction="sum"), LINEAR)
+UNISPEECH = Family(unispeech.design, "unispeech", Waveform(), CtcConfig(), LINEAR)
+SEW_D = Family(sew_d.design, "sew_d", Waveform(), CtcConfig(), LINEAR)
+LASR = Family(
+    lasr.design,
+    "encoder",
+    LogMel(),
+    CtcConfig(vocab_size=512, ctc_zero_infinity=True),
+    _ctc_row("ctc_head", Pointwise()),
+)
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A model without weights, and what its configuration asks for in vain."""
+
+    encoder: Encoder
+    head: Head
+    weights: WeightMap
+    problems: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    """Names of a classifier's scores, in order."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Every parameter by the name it has in a `SpeechModel`."""
+        parts = {"encoder": cast(nn.Module, self.encoder), "head": cast(nn.Module, self.head)}
+        return nn.ModuleDict(parts).state_dict()
+
+    def published_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor that a checkpoint must have."""
+        return {name: tuple(tensor.shape) for name, tensor in self.weights.publish(self.state()).items()}
+
+
+def _bare(family: Family, published: Json) -> Blueprint:
+    design = family.design(published)
+    head = NoHead(design.encoder.width)
+    return Blueprint(design.encoder, head, _weight_map(design, "", [], {}), design.problems)
+
+
+def _ctc(family: Family, published: Json) -> Blueprint:
+    design = family.design(_encoder_config(published))
+    config, problems = read(family.ctc, published)
+    require_sound([*design.problems, *problems], config)
+    head = CtcHead(design.encoder.width, config)
+    weights = _weight_map(design, family.prefix, [family.ctc_row], {})
+    return Blueprint(design.encoder, head, weights, (*design.problems, *problems))
+
+
+def _classifier(family: Family, published: Json) -> Blueprint:
+    design = family.design(published)
+    config, problems = read(ClassifierConfig(), published)
+    labels = _labels(published)
+    head = Classifier(design.encoder.width, design.layers, len(labels), config)
+    rows = [same("head.project", "projector"), same("head.classify", "classifier"), same("head", "")]
+    weights = _weight_map(design, family.prefix, rows, {})
+    return Blueprint(design.encoder, head, weights, (*design.problems, *problems), labels)
+
+
+def _quantizer(family: Family, published: Json) -> Blueprint:
+    design = family.design(published)
+    config, problems = read(QuantizerConfig(), published)
+    require_sound([*design.problems, *problems], config)
+    width = design.encoder.width
+    rows = [
+        same("head.score", "quantizer.weight_proj"),
+        same("head", "quantizer"),
+        same("head.narrow", "project_q"),
+        same("head.widen", "project_hid"),
+    ]
+    unread = {"ctc_proj.weight": (config.num_ctc_classes, width), "ctc_proj.bias": (config.num_ctc_classes,)}
+    head = Quantizer(design.features, width, config)
+    weights = _weight_map(design, family.prefix, rows, unread)
+    return Blueprint(design.encoder, head, weights, (*design.problems, *problems))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A published class."""
+
+    family: Family
+    describe: Callable[[Family, Json], Blueprint]
+
+    def blueprint(self, published: Json) -> Blueprint:
+        """The model that a configuration describes; takes no memory for weights."""
+        with torch.device("meta"):
+            return self.describe(self.family, published)
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "HubertModel": Architecture(HUBERT, _bare),
+    "HubertForCTC": Architecture(HUBERT, _ctc),
+    "HubertForSequenceClassification": Architecture(HUBERT, _classifier),
+    "UniSpeechModel": Architecture(UNISPEECH, _bare),
+    "UniSpeechForCTC": Architecture(UNISPEECH, _ctc),
+    "UniSpeechForSequenceClassification": Architecture(UNISPEECH, _classifier),
+    "UniSpeechForPreTraining": Architecture(UNISPEECH, _quantizer),
+    "SEWDModel": Architecture(SEW_D, _bare),
+    "SEWDForCTC": Architecture(SEW_D, _ctc),
+    "SEWDForSequenceClassification": Architecture(SEW_D, _classifier),
+    "LasrEncoder": Architecture(LASR, _bare),
+    "LasrForCTC": Architecture(LASR, _ctc),
+}
+
+
+def architecture_name(published: Json) -> str:
+    """The class that a configuration names, or a `ConfigError`."""
+    named = published.get("architectures")
+    name = str(named[0]) if isinstance(named, list) and named else None
+    if name in ARCHITECTURES:
+        return str(name)
+    known = ", ".join(ARCHITECTURES)
+    if name is None:
+        raise ConfigError([f"config.json has no `architectures`; it must name one of: {known}"])
+    raise ConfigError([f"config.json names the architecture {name}, which is not one of: {known}"])
+
+
+def published_shapes(published: Json) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a checkpoint with this configuration, the ones that inference does not read among them."""
+    blueprint = ARCHITECTURES[architecture_name(published)].blueprint(published)
+    return blueprint.published_shapes() | dict(blueprint.weights.unused)
+
+
+def _weight_map(design: Design, prefix: str, head: list[Row], unread: Mapping[str, tuple[int, ...]]) -> WeightMap:
+    """The encoder's lines under their names in this model, and the head's."""
+    dot = f"{prefix}." if prefix else ""
+    rows = [
+        replace(row, ours=f"encoder.{row.ours}", published=tuple(dot + name for name in row.published))
+        for row in design.rows
+    ]
+    unused = {dot + name: shape for name, shape in design.unused.items()} | dict(unread)
+    return WeightMap((*rows, *head), unused)
+
+
+def _encoder_config(published: Json) -> Json:
+    """A configuration may keep its encoder's fields in a part of their own."""
+    nested = published.get("encoder_config")
+    return nested if isinstance(nested, dict) else published
+
+
+def _labels(published: Json) -> tuple[str, ...]:
+    named = published.get("id2label")
+    if isinstance(named, dict) and named:
+        return tuple(str(named[key]) for key in sorted(named, key=int))
+    count = published.get("num_labels")
+    return tuple(f"LABEL_{i}" for i in range(count if isinstance(count, int) else 2))

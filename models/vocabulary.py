@@ -1,0 +1,88 @@
+"""Token ids to text, from the vocabulary files that published checkpoints carry."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import sentencepiece
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The pieces that ids stand for."""
+
+    pieces: tuple[str, ...]
+    """One per id."""
+    space: str
+    """What stands for a space inside pieces."""
+    silent: frozenset[int]
+    """Ids that are never written: the blank, and other special pieces."""
+    lower: bool = False
+    """Whether text is written in lower case."""
+
+    def text(self, ids: "list[int]") -> str:
+        """Token ids, already collapsed, as text."""
+        pieces = [self.pieces[i] for i in ids if i not in self.silent and i < len(self.pieces)]
+        text = "".join(pieces).replace(self.space, " ").strip()
+        return text.lower() if self.lower else text
+
+
+def read_vocabulary(folder: Path) -> Vocabulary | None:
+    """The vocabulary in a checkpoint folder, or None where there is none."""
+    if (folder / "vocab.json").is_file():
+        return _letters(folder)
+    if (folder / "tokenizer.json").is_file():
+        return _unigram(_json(folder / "tokenizer.json"))
+    for name in ("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"):
+        if (folder / name).is_file():
+            return _sentencepiece(folder / name)
+    return None
+
+
+def _letters(folder: Path) -> Vocabulary:
+    """A CTC vocabulary: one entry per letter, `|` between words."""
+    table = {str(piece): int(str(i)) for piece, i in _json(folder / "vocab.json").items()}
+    settings = _json(folder / "tokenizer_config.json")
+    special = [settings.get(name, default) for name, default in SPECIAL.items()]
+    names = {str(_content(piece)) for piece in special}
+    pieces = [""] * (max(table.values(), default=-1) + 1)
+    for piece, i in table.items():
+        pieces[i] = piece
+    silent = frozenset(i for piece, i in table.items() if piece in names)
+    return Vocabulary(
+        tuple(pieces),
+        str(settings.get("word_delimiter_token") or "|"),
+        silent,
+        bool(settings.get("do_lower_case", False)),
+    )
+
+
+SPECIAL = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+
+
+def _unigram(tokenizer: "dict[str, object]") -> Vocabulary:
+    """LASR's tokenizer.json: unigram pieces with ▁ for a space."""
+    model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    pieces = [str(entry[0]) for entry in vocabulary] if isinstance(vocabulary, list) else []
+    marked = added if isinstance(added, list) else []
+    return Vocabulary(tuple(pieces), "▁", frozenset(int(entry["id"]) for entry in marked if entry["special"]))
+
+
+def _sentencepiece(path: Path) -> Vocabulary:
+    model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    ids = range(model.get_piece_size())
+    silent = frozenset(i for i in ids if model.is_control(i) or model.is_unknown(i))
+    return Vocabulary(tuple(model.id_to_piece(i) for i in ids), "▁", silent)
+
+
+def _json(path: Path) -> "dict[str, object]":
+    if not path.is_file():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content if isinstance(content, dict) else {}
+
+
+def _content(piece: object) -> object:
+    """A special piece is a string, or an object that wraps one."""
+    return piece.get("content") if isinstance(piece, dict) else piece

@@ -1,0 +1,244 @@
+"""Checkpoint folders: every format reads the same, and what does not fit is said whole."""
+
+import json
+import os
+import pickle
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from models import CheckpointError, SpeechModel, load_model
+from models.checkpoint import read_config, write_checkpoint
+from models.frontend import Waveform
+from models.protocol import FrameLogits, HiddenStates
+from models.registry import ARCHITECTURES, architecture_name
+from tests.models.reference import CASES, noise, published
+
+CTC = next(name for name, case in CASES.items() if case.architecture == "HubertForCTC")
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of a good checkpoint, to be spoilt."""
+    return Path(shutil.copytree(published(CTC).folder, tmp_path / "checkpoint"))
+
+
+@pytest.fixture
+def tensors(folder: Path) -> dict[str, Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def logits(model: SpeechModel) -> Tensor:
+    out = model(model.frontend([noise(8_000)]))
+    assert isinstance(out, FrameLogits)
+    return out.logits
+
+
+def problems(folder: Path, *, allow_pickle: bool = False) -> tuple[str, ...]:
+    with pytest.raises(CheckpointError) as caught:
+        load_model(folder, allow_pickle=allow_pickle)
+    return caught.value.problems
+
+
+def test_shards_read_as_one_file(folder: Path, tensors: dict[str, Tensor]) -> None:
+    whole = logits(load_model(folder))
+    names = sorted(tensors)
+    shards = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, held in shards.items():
+        save_file({name: tensors[name] for name in held}, folder / file)
+    index = {"weight_map": {name: file for file, held in shards.items() for name in held}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model.safetensors").unlink()
+    assert torch.equal(logits(load_model(folder)), whole)
+
+
+def test_a_shard_that_is_not_there_is_named(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"x": "gone.safetensors", "y": "../../etc/passwd"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "outside its folder: ../../etc/passwd" in problems(folder)[0]
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": "gone.safetensors"}}))
+    assert "not there: gone.safetensors" in problems(folder)[0]
+
+
+def test_a_pickle_of_tensors_is_read_only_when_asked(folder: Path, tensors: dict[str, Tensor]) -> None:
+    whole = logits(load_model(folder))
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    assert "allow_pickle=True" in problems(folder)[0]
+    assert torch.equal(logits(load_model(folder, allow_pickle=True)), whole)
+
+
+class Malice:
+    """Runs a program where it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.trace),)
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda thing, path: path.write_bytes(pickle.dumps(thing))])
+def test_a_malicious_pickle_is_refused_and_not_run(folder: Path, tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
+    (folder / "model.safetensors").unlink()
+    write({"weight": Malice(tmp_path / "trace")}, folder / "pytorch_model.bin")
+    assert "refused" in problems(folder, allow_pickle=True)[0]
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("name", ["tf_hubert", "tf_hubert_ctc"])
+def test_weights_that_tensorflow_wrote_give_what_tensorflow_gave(name: str) -> None:
+    model = load_model(FIXTURES / name)
+    model.frontend = replace(model.frontend, normalize=False)  # type: ignore[type-var]
+    expected = np.load(FIXTURES / name / "expected.npz")
+    out = model(model.frontend([expected["samples"]]))
+    theirs = expected["hidden"] if isinstance(out, HiddenStates) else expected["logits"]
+    ours = out.hidden if isinstance(out, HiddenStates) else logits_of(out)
+    np.testing.assert_allclose(ours[0].numpy(), theirs, atol=1e-4)
+
+
+def logits_of(out: object) -> Tensor:
+    assert isinstance(out, FrameLogits)
+    return out.logits
+
+
+def test_everything_that_does_not_fit_is_said_at_once(folder: Path, tensors: dict[str, Tensor]) -> None:
+    tensors["lm_head.weight"] = tensors["lm_head.weight"][:-1].clone()
+    del tensors["lm_head.bias"]
+    tensors["something.else"] = torch.zeros(2, 3)
+    save_file(tensors, folder / "model.safetensors")
+    config = dict(read_config(folder))
+    config |= {"hidden_act": "softsign", "feat_extract_norm": "batch", "add_adapter": True}
+    (folder / "config.json").write_text(json.dumps(config))
+    said = "\n".join(problems(folder))
+    for part in (
+        "missing: lm_head.bias",
+        "extra: something.else [2, 3]",
+        "misshapen: lm_head.weight is",
+        "hidden_act is 'softsign'",
+        "feat_extract_norm is 'batch'; supported: group, layer",
+        "add_adapter is True",
+    ):
+        assert part in said
+
+
+def test_values_of_the_wrong_kind_are_said_in_words(folder: Path) -> None:
+    config = dict(read_config(folder)) | {"hidden_size": "wide", "layer_norm_eps": None, "conv_kernel": [10, 3]}
+    (folder / "config.json").write_text(json.dumps(config))
+    said = "\n".join(problems(folder))
+    assert "hidden_size is 'wide'; a whole number is needed" in said
+    assert "one value per convolution" in said
+
+
+def test_a_folder_that_is_no_checkpoint_is_one_sentence(tmp_path: Path) -> None:
+    assert problems(tmp_path) == (f"{tmp_path}: not a checkpoint folder, it has no config.json",)
+
+
+def test_a_folder_without_weights_says_what_is_needed(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    assert "model.safetensors" in problems(folder)[0]
+    assert len(problems(folder)) == 1
+
+
+@pytest.mark.parametrize("keep", [0, 5, 1000, -100])
+def test_a_truncated_file_is_one_sentence(folder: Path, keep: int) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    (said,) = problems(folder)
+    assert "cut short or damaged" in said
+    assert str(path) in said
+
+
+@pytest.mark.parametrize("keep", [0, 100, -100])
+def test_a_truncated_pickle_is_one_sentence(folder: Path, tensors: dict[str, Tensor], keep: int) -> None:
+    (folder / "model.safetensors").unlink()
+    path = folder / "pytorch_model.bin"
+    torch.save(tensors, path)
+    path.write_bytes(path.read_bytes()[:keep])
+    (said,) = problems(folder, allow_pickle=True)
+    assert str(path) in said
+
+
+def test_a_truncated_tensorflow_file_is_one_sentence(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FIXTURES / "tf_hubert", tmp_path / "tf"))
+    path = folder / "tf_model.h5"
+    path.write_bytes(path.read_bytes()[:5000])
+    (said,) = problems(folder)
+    assert "cut short or damaged" in said
+
+
+@pytest.mark.parametrize(
+    ("config", "part"),
+    [
+        ("{", "config.json is not JSON"),
+        ("[]", "config.json is not a JSON object"),
+        ('{"model_type": "hubert"}', "no `architectures`"),
+        ('{"architectures": ["WhisperForConditionalGeneration"]}', "WhisperForConditionalGeneration"),
+    ],
+)
+def test_a_config_of_something_else_is_one_sentence(folder: Path, config: str, part: str) -> None:
+    (folder / "config.json").write_text(config)
+    (said,) = problems(folder)
+    assert part in said
+
+
+def test_an_unknown_number_type_names_those_that_exist(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match="dtype is 'int8'; supported: float32, bfloat16"):
+        load_model(folder, dtype="int8")
+
+
+def test_a_bare_encoder_saved_under_its_inner_name_is_read(tmp_path: Path) -> None:
+    name = next(name for name, case in CASES.items() if case.architecture == "HubertModel")
+    folder = Path(shutil.copytree(published(name).folder, tmp_path / "inner"))
+    tensors = load_file(folder / "model.safetensors")
+    save_file({f"hubert.{key}": tensor for key, tensor in tensors.items()}, folder / "model.safetensors")
+    first, second = (load_model(path) for path in (published(name).folder, folder))
+    clip = first.frontend([noise(8_000)])
+    ours, theirs = first(clip), second(clip)
+    assert isinstance(ours, HiddenStates)
+    assert isinstance(theirs, HiddenStates)
+    assert torch.equal(ours.hidden, theirs.hidden)
+
+
+def test_half_precision_checkpoints_are_read(folder: Path, tensors: dict[str, Tensor]) -> None:
+    whole = logits(load_model(folder))
+    save_file({name: tensor.half() for name, tensor in tensors.items()}, folder / "model.safetensors")
+    halved = logits(load_model(folder))
+    assert halved.dtype == torch.float32
+    torch.testing.assert_close(halved, whole, atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_model_that_is_written_reads_back_the_same(name: str, tmp_path: Path) -> None:
+    model = load_model(published(name).folder)
+    write_checkpoint(model, read_config(published(name).folder), tmp_path)
+    again = load_model(tmp_path)
+    assert again.frontend == model.frontend
+    for (key, ours), theirs in zip(model.state_dict().items(), again.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, msg=key)
+
+
+def test_the_front_end_is_read_from_either_file(folder: Path) -> None:
+    for path in folder.glob("pre*config.json"):
+        path.unlink()
+    assert load_model(folder).frontend == Waveform(16_000, normalize=True)
+    nested = {"feature_extractor": {"do_normalize": False, "sampling_rate": 8_000}}
+    (folder / "processor_config.json").write_text(json.dumps(nested))
+    assert load_model(folder).frontend == Waveform(8_000, normalize=False)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"sampling_rate": "fast"}))
+    assert "sampling_rate is 'fast'" in problems(folder)[0]
+
+
+def test_no_memory_is_taken_for_a_model_that_is_only_described() -> None:
+    config = {"architectures": ["HubertForCTC"], "hidden_size": 16_384, "num_hidden_layers": 96, "num_attention_heads": 128}
+    config |= {"intermediate_size": 65_536}
+    blueprint = ARCHITECTURES[architecture_name(config)].blueprint(config)
+    assert all(tensor.is_meta for tensor in blueprint.state().values())
