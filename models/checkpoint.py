@@ -4,7 +4,7 @@ Everything that does not fit is found before any weight is copied, and said at o
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.config import ConfigError, Json
+from models.config import ConfigError, Json, read_json
 from models.frontend import Frontend, LogMel, Waveform
 from models.model import SpeechModel
 from models.registry import ARCHITECTURES, Blueprint, architecture_name
@@ -41,6 +41,7 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
         name = architecture_name(published)
         blueprint = ARCHITECTURES[name].blueprint(published)
         frontend, problems = _frontend(folder, ARCHITECTURES[name].family.frontend)
+        vocabulary = read_vocabulary(folder)
         stored = open_weights(folder, allow_pickle=allow_pickle)
     except ConfigError as error:
         raise CheckpointError(folder, [f"{folder}: {problem}" for problem in error.problems]) from error
@@ -56,7 +57,7 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
         blueprint.head,
         frontend,
         architecture=name,
-        vocabulary=read_vocabulary(folder),
+        vocabulary=vocabulary,
         labels=blueprint.labels,
     )
     _fill(model, blueprint, stored)
@@ -68,7 +69,7 @@ def read_config(folder: Path) -> Json:
     path = folder / "config.json"
     if not path.is_file():
         raise ConfigError(["not a checkpoint folder, it has no config.json"])
-    return _json(path)
+    return read_json(path)
 
 
 def write_checkpoint(model: SpeechModel, published: Json, folder: Path) -> None:
@@ -82,22 +83,12 @@ def write_checkpoint(model: SpeechModel, published: Json, folder: Path) -> None:
     _write(folder / "preprocessor_config.json", _published_frontend(model.frontend))
 
 
-def _json(path: Path) -> Json:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError([f"{path.name} is not JSON ({error})"]) from error
-    if not isinstance(content, dict):
-        raise ConfigError([f"{path.name} is not a JSON object"])
-    return content
-
-
 def _frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]:
     """The front end that preprocessor_config.json or processor_config.json describes."""
     found = [folder / name for name in ("preprocessor_config.json", "processor_config.json")]
     stated: Json = {}
     for path in reversed([path for path in found if path.is_file()]):
-        content = _json(path)
+        content = read_json(path)
         nested = content.get("feature_extractor")
         stated = nested if isinstance(nested, dict) else content
     return (_log_mel if isinstance(default, LogMel) else _waveform)(stated)
@@ -105,7 +96,10 @@ def _frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]:
 
 def _waveform(stated: Json) -> tuple[Frontend, list[str]]:
     rate, problems = _number(stated, "sampling_rate", 16_000)
-    return Waveform(rate, bool(stated.get("do_normalize", True))), problems
+    normalize = stated.get("do_normalize", True)
+    if not isinstance(normalize, bool):
+        problems.append(f"preprocessor_config.json: do_normalize is {normalize!r}; true or false is needed")
+    return Waveform(rate, bool(normalize)), problems
 
 
 def _log_mel(stated: Json) -> tuple[Frontend, list[str]]:
@@ -200,7 +194,7 @@ class _Reading(Mapping[str, Tensor]):
             return torch.zeros(())
         return self.stored.read(name)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[str]:
         return iter(self.stored.shapes)
 
     def __len__(self) -> int:

@@ -5,8 +5,10 @@ between families even for the same field. Fields that only training reads are no
 """
 
 import dataclasses
+import json
 from collections.abc import Container, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from models.layers.activations import ACTIVATIONS
 from models.layers.convolution import STEMS, ConvShape
@@ -23,6 +25,11 @@ C = TypeVar("C", bound="DataclassInstance")
 def choice(default: str, choices: Container[str]) -> str:
     """A field that must name one of `choices`."""
     return dataclasses.field(default=default, metadata={"choices": choices})
+
+
+def at_least(least: int, default: int) -> int:
+    """A whole number that may be smaller than 1, which others may not."""
+    return dataclasses.field(default=default, metadata={"least": least})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +67,7 @@ class CtcConfig:
 
     vocab_size: int = 32
     """Classes, the blank among them."""
-    pad_token_id: int = 0
+    pad_token_id: int = at_least(0, 0)
     """The blank."""
     ctc_loss_reduction: str = choice("mean", {"sum", "mean"})
     """How the losses of several clips become one number."""
@@ -101,9 +108,9 @@ def read(default: C, published: Json) -> tuple[C, list[str]]:
         if dataclasses.is_dataclass(fallback) and not isinstance(fallback, type):
             values[field.name], more = read(fallback, published)
             problems += more
-        elif (value := published.get(field.name)) is not None or field.name in published:
-            values[field.name], problem = _checked(field, value, fallback)
-            problems += problem
+        else:
+            values[field.name], more = _checked(field, published.get(field.name), fallback)
+            problems += more
     return dataclasses.replace(default, **values), problems
 
 
@@ -117,34 +124,34 @@ def refuse(published: Json, unsupported: Mapping[str, object]) -> list[str]:
 
 
 def _checked(field: "dataclasses.Field[object]", value: object, fallback: object) -> tuple[object, list[str]]:
+    if value is None:
+        return fallback, []
     choices = field.metadata.get("choices")
     if choices is not None and value not in choices:
         return fallback, [f"{field.name} is {value!r}; supported: {', '.join(sorted(choices))}"]
-    converted = _converted(value, fallback, field.type)
-    if converted is None and value is not None:
-        return fallback, [f"{field.name} is {value!r}; {_wanted(fallback)} is needed"]
-    return fallback if converted is None else converted, []
-
-
-def _converted(value: object, fallback: object, annotation: object) -> object:
-    """The value as the field's type, or None if it is of another."""
     if isinstance(fallback, tuple):
-        inner = get_args(annotation)[0]
-        items = value if isinstance(value, list | tuple) else [value]
-        return tuple(items) if all(isinstance(item, _kinds(inner)) for item in items) else None
-    kinds = _kinds(type(fallback))
-    if isinstance(value, bool) and bool not in kinds:
-        return None
-    return value if isinstance(value, kinds) else None
+        items = tuple(value) if isinstance(value, list | tuple) else (value,)
+        used: object = items
+        fits = all(_fits(item, fallback[0], 1) for item in items)
+    else:
+        used, fits = value, _fits(value, fallback, field.metadata.get("least", 1))
+    return (used, []) if fits else (fallback, [f"{field.name} is {value!r}; {_wanted(fallback)} is needed"])
 
 
-def _kinds(kind: object) -> tuple[type, ...]:
-    return (int, float) if kind is float else (cast(type, kind),)
+def _fits(value: object, like: object, least: int) -> bool:
+    """Whether a value is of another's kind, and a whole number large enough."""
+    if isinstance(like, bool) or isinstance(value, bool):
+        return isinstance(like, bool) and isinstance(value, bool)
+    if isinstance(like, int):
+        return isinstance(value, int) and value >= least
+    return isinstance(value, (int, float) if isinstance(like, float) else type(like))
 
 
 def _wanted(fallback: object) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a name", tuple: "a list"}
-    return names[type(fallback)]
+    if isinstance(fallback, tuple):
+        plurals = {int: "whole numbers above zero", float: "numbers", str: "names"}
+        return f"a list of {plurals[type(fallback[0])]}"
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a name"}[type(fallback)]
 
 
 class Flawed(Protocol):
@@ -161,6 +168,17 @@ class ConfigError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
+
+
+def read_json(path: Path) -> Json:
+    """A JSON object in a file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError([f"{path.name} is not JSON ({error})"]) from error
+    if not isinstance(content, dict):
+        raise ConfigError([f"{path.name} is not a JSON object"])
+    return content
 
 
 def require_sound(problems: list[str], *configs: Flawed) -> None:

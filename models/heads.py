@@ -54,6 +54,10 @@ class Head(Protocol):
         """The prediction for a clip without a frame."""
         ...
 
+    def nothing(self) -> Reading:
+        """The reading of no clip."""
+        ...
+
     def loss(self, output: Output, labels: Labels) -> Loss:
         """What an output costs against labels."""
         ...
@@ -96,7 +100,7 @@ class NoHead(nn.Module):
         return (hidden.of(hidden.values.float()),)
 
     def output(self, reading: Reading, places: Places) -> HiddenStates:
-        """(clips, frames, width)"""
+        """Hidden frames: (clips, frames, width)."""
         return HiddenStates(places.frames(reading[0]), places.lengths)
 
     def predict(self, reading: Reading) -> list[Embedding]:
@@ -106,6 +110,10 @@ class NoHead(nn.Module):
     def empty(self) -> Embedding:
         """No frame, no mean."""
         return Embedding(np.empty(0, np.float32))
+
+    def nothing(self) -> Reading:
+        """No frame."""
+        return (_no_frame(self.width),)
 
     def loss(self, output: Output, labels: Labels) -> Loss:
         """A bare encoder has none."""
@@ -126,7 +134,7 @@ class CtcHead(nn.Module):
         return (hidden.of(self.project(hidden.values).float()),)
 
     def output(self, reading: Reading, places: Places) -> FrameLogits:
-        """(clips, frames, classes)"""
+        """Logits: (clips, frames, classes)."""
         return FrameLogits(places.frames(reading[0]), places.lengths)
 
     def predict(self, reading: Reading) -> list[Tokens]:
@@ -137,6 +145,10 @@ class CtcHead(nn.Module):
         """No frame, no token."""
         none = np.empty(0, np.int32)
         return Tokens(none, none, none, np.empty(0, np.float32))
+
+    def nothing(self) -> Reading:
+        """No frame."""
+        return (_no_frame(self.config.vocab_size),)
 
     def loss(self, output: Output, labels: Labels) -> Loss:
         """CTC over token ids per clip; ids below zero are padding."""
@@ -176,7 +188,7 @@ class Classifier(nn.Module):
         return (Packed(logits.float(), (1,) * len(logits)),)
 
     def output(self, reading: Reading, places: Places) -> ClipLogits:
-        """(clips, classes)"""
+        """Logits: (clips, classes)."""
         return ClipLogits(places.rows(reading[0].values), places.lengths)
 
     def predict(self, reading: Reading) -> list[Scores]:
@@ -191,6 +203,10 @@ class Classifier(nn.Module):
     def empty(self) -> Scores:
         """No frame, no score."""
         return Scores(np.empty(0, np.float32))
+
+    def nothing(self) -> Reading:
+        """No clip."""
+        return (_no_frame(self.classify.out_features),)
 
     def loss(self, output: Output, labels: Labels) -> Loss:
         """Cross-entropy; per label where several may hold; squared error for values."""
@@ -276,6 +292,11 @@ class Quantizer(nn.Module):
         """No frame, no unit."""
         return Units(np.empty((0, self.books), np.int32))
 
+    def nothing(self) -> Reading:
+        """No frame."""
+        width = self.widen.out_features
+        return _no_frame(width), _no_frame(width), _no_frame(self.books, torch.long)
+
     def loss(self, output: Output, labels: Labels) -> Loss:
         """The reference leaves it out, too."""
         raise ValueError("a pre-training checkpoint has no loss here: the contrastive objective is for training")
@@ -283,6 +304,10 @@ class Quantizer(nn.Module):
     def _perplexity(self, codes: Tensor) -> Tensor:
         shares = F.one_hot(codes, self.codes).float().mean(0)  # (books, codes)
         return (-torch.xlogy(shares, shares).sum(-1)).exp().sum()
+
+
+def _no_frame(width: int, dtype: torch.dtype = torch.float32) -> Packed:
+    return Packed(torch.empty(0, width, dtype=dtype), ())
 
 
 def _token_ids(labels: object, classes: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.config import Json, choice, read, refuse, require_sound
+from models.config import Json, at_least, choice, read, refuse, require_sound
 from models.encoder import Design
 from models.layers.activations import ACTIVATIONS
 from models.layers.attention import RotaryAttention
@@ -32,7 +32,7 @@ class LasrConfig:
     """Blocks."""
     num_attention_heads: int = 8
     """Heads of each block."""
-    head_dim: int = 0
+    head_dim: int = at_least(0, 0)
     """Width of a head; 0 shares `hidden_size` among the heads."""
     intermediate_size: int = 2048
     """Width inside the feed-forwards."""
@@ -77,10 +77,8 @@ class LasrConfig:
             flaws.append(f"head_dim {self.head_width} is odd; rotary positions turn pairs")
         if not self.head_dim and self.hidden_size % self.num_attention_heads:
             flaws.append(f"hidden_size {self.hidden_size} is no multiple of num_attention_heads")
-        for name in ("feed_forward_residual_weights", "conv_residual_weights"):
-            if len(getattr(self, name)) != 2:
-                flaws.append(f"{name} must be two numbers")
-        return flaws
+        names = ("feed_forward_residual_weights", "conv_residual_weights")
+        return flaws + [f"{name} must be two numbers" for name in names if len(getattr(self, name)) != 2]
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ class SpeechModel(nn.Module):
     def _read(self, batch: Padded) -> tuple[Reading, Places]:
         places = self._places(batch)
         groups = [self.head(self.encoder, self._features(batch, i)) for i in self._groups(places)]
+        if not groups:
+            return self.head.nothing(), places
         return tuple(_joined(parts) for parts in zip(*groups, strict=True)), places
 
     def _places(self, batch: Padded) -> Places:

@@ -146,11 +146,11 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 def architecture_name(published: Json) -> str:
     """The class that a configuration names, or a `ConfigError`."""
     named = published.get("architectures")
-    name = str(named[0]) if isinstance(named, list) and named else None
-    if name in ARCHITECTURES:
-        return str(name)
+    name = named[0] if isinstance(named, list) and named else named
+    if isinstance(name, str) and name in ARCHITECTURES:
+        return name
     known = ", ".join(ARCHITECTURES)
-    if name is None:
+    if not name:
         raise ConfigError([f"config.json has no `architectures`; it must name one of: {known}"])
     raise ConfigError([f"config.json names the architecture {name}, which is not one of: {known}"])
 

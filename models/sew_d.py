@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.config import Json, StemConfig, choice, read, refuse, require_sound
+from models.config import Json, StemConfig, at_least, choice, read, refuse, require_sound
 from models.encoder import Design
 from models.layers.activations import ACTIVATIONS
 from models.layers.convolution import STEMS
@@ -56,11 +56,11 @@ class SewDConfig:
     """Its groups of channels."""
     relative_attention: bool = True
     """Whether attention knows distances."""
-    position_buckets: int = 256
+    position_buckets: int = at_least(-1, 256)
     """Distances kept apart before they are spaced logarithmically; 0 or less keeps them all."""
     max_position_embeddings: int = 512
     """The largest distance that counts, where `max_relative_positions` does not say."""
-    max_relative_positions: int = -1
+    max_relative_positions: int = at_least(-1, -1)
     """The largest distance that counts, if positive."""
     share_att_key: bool = True
     """Whether positions are projected by the content's own key and query products."""
@@ -90,8 +90,6 @@ class SewDConfig:
             flaws.append(f"hidden_size {self.hidden_size} is no multiple of num_attention_heads")
         if self.hidden_size % self.num_conv_pos_embedding_groups:
             flaws.append(f"hidden_size {self.hidden_size} is no multiple of num_conv_pos_embedding_groups")
-        if self.squeeze_factor < 1:
-            flaws.append("squeeze_factor must be at least 1")
         return flaws
 
 

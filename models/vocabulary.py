@@ -1,10 +1,11 @@
 """Token ids to text, from the vocabulary files that published checkpoints carry."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import sentencepiece
+
+from models.config import ConfigError, Json, read_json
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
     if (folder / "vocab.json").is_file():
         return _letters(folder)
     if (folder / "tokenizer.json").is_file():
-        return _unigram(_json(folder / "tokenizer.json"))
+        return _unigram(read_json(folder / "tokenizer.json"))
     for name in ("spiece.model", "sentencepiece.bpe.model", "tokenizer.model"):
         if (folder / name).is_file():
             return _sentencepiece(folder / name)
@@ -41,8 +42,11 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
 
 def _letters(folder: Path) -> Vocabulary:
     """A CTC vocabulary: one entry per letter, `|` between words."""
-    table = {str(piece): int(str(i)) for piece, i in _json(folder / "vocab.json").items()}
-    settings = _json(folder / "tokenizer_config.json")
+    table = {piece: i for piece, i in read_json(folder / "vocab.json").items() if isinstance(i, int) and i >= 0}
+    if len(table) < len(read_json(folder / "vocab.json")):
+        raise ConfigError(["vocab.json gives some tokens an id that is not a whole number"])
+    path = folder / "tokenizer_config.json"
+    settings = read_json(path) if path.is_file() else {}
     special = [settings.get(name, default) for name, default in SPECIAL.items()]
     names = {str(_content(piece)) for piece in special}
     pieces = [""] * (max(table.values(), default=-1) + 1)
@@ -60,7 +64,7 @@ def _letters(folder: Path) -> Vocabulary:
 SPECIAL = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
 
 
-def _unigram(tokenizer: "dict[str, object]") -> Vocabulary:
+def _unigram(tokenizer: Json) -> Vocabulary:
     """LASR's tokenizer.json: unigram pieces with ▁ for a space."""
     model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
@@ -70,17 +74,13 @@ def _unigram(tokenizer: "dict[str, object]") -> Vocabulary:
 
 
 def _sentencepiece(path: Path) -> Vocabulary:
-    model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    try:
+        model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    except (RuntimeError, OSError) as error:
+        raise ConfigError([f"{path.name} is cut short or damaged: fetch it again"]) from error
     ids = range(model.get_piece_size())
     silent = frozenset(i for i in ids if model.is_control(i) or model.is_unknown(i))
     return Vocabulary(tuple(model.id_to_piece(i) for i in ids), "▁", silent)
-
-
-def _json(path: Path) -> "dict[str, object]":
-    if not path.is_file():
-        return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}
 
 
 def _content(piece: object) -> object:

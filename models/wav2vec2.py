@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.config import Json, StemConfig, choice
+from models.config import Json, StemConfig, at_least, choice
 from models.layers.activations import ACTIVATIONS
 from models.layers.attention import SelfAttention
 from models.layers.convolution import STEMS
@@ -42,7 +42,7 @@ class TransformerConfig:
     """Its groups of channels."""
     do_stable_layer_norm: bool = False
     """Norm before attention and feed-forward, instead of after them."""
-    adapter_attn_dim: int = 0
+    adapter_attn_dim: int = at_least(0, 0)
     """Width of the adapter after each layer; 0 for none. Only layers with the norm before have one."""
 
     def flaws(self) -> list[str]:

@@ -98,15 +98,12 @@ class DisentangledAttention(nn.Module):
         """The positional terms: (clips, heads, frames, frames), or None."""
         if self.distances is None or not self.kinds:
             return None
-        frames = query.shape[2]
-        rows = self.distances.rows(frames, query.device)
+        rows = self.distances.rows(query.shape[2], query.device)
         terms = []
         if tables.keys is not None:  # a query at t sees a key at s over the distance t - s: columns run backwards
-            columns = torch.matmul(query, tables.keys[:, rows.flip(0)].transpose(1, 2))
-            terms.append(_skewed(columns))
+            terms.append(_over_distances(query, tables.keys[:, rows.flip(0)]))
         if tables.queries is not None:  # seen from the key at s, the columns run forwards
-            columns = torch.matmul(key, tables.queries[:, rows].transpose(1, 2))
-            terms.append(_skewed(columns).transpose(2, 3))
+            terms.append(_over_distances(key, tables.queries[:, rows]).transpose(2, 3))
         return terms[0] + terms[1] if len(terms) == 2 else terms[0].contiguous()
 
     def _tables(self, positions: Tensor | None) -> PositionTables:
@@ -136,12 +133,30 @@ class DisentangledAttention(nn.Module):
         return None if table is None else (self.scale * table).unflatten(1, (self.heads, -1)).transpose(0, 1)
 
 
+BLOCK = 128
+"""Frames whose distances are multiplied at once: fewer columns are computed in vain, but products get smaller."""
+
+
+def _over_distances(x: Tensor, table: Tensor) -> Tensor:
+    """Row i of `x` times the `frames` rows of `table` that start at frames - 1 - i: (clips, heads, frames, frames)."""
+    frames = x.shape[2]
+    if frames <= BLOCK:
+        return _skewed(torch.matmul(x, table.transpose(1, 2)))
+    blocks = []
+    for start in range(0, frames, BLOCK):
+        block = x[:, :, start : start + BLOCK]
+        first = frames - start - block.shape[2]
+        columns = table[:, first : first + frames + block.shape[2] - 1]
+        blocks.append(_skewed(torch.matmul(block, columns.transpose(1, 2))))
+    return torch.cat(blocks, 2)
+
+
 def _skewed(columns: Tensor) -> Tensor:
-    """(clips, heads, n, 2n - 1) -> the (clips, heads, n, n) view whose row i starts i columns further left."""
-    clips, heads, frames, width = columns.shape
+    """(clips, heads, n, n - 1 + m) -> the (clips, heads, n, m) view whose row i starts n - 1 - i columns in."""
+    clips, heads, rows, width = columns.shape
     columns = columns.contiguous()
     return columns.as_strided(
-        (clips, heads, frames, frames),
-        (heads * frames * width, frames * width, width - 1, 1),
-        columns.storage_offset() + frames - 1,
+        (clips, heads, rows, width - rows + 1),
+        (heads * rows * width, rows * width, width - 1, 1),
+        columns.storage_offset() + rows - 1,
     )

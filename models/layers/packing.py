@@ -31,7 +31,7 @@ class Packed:
 
     def clips(self) -> tuple[Tensor, ...]:
         """One (frames, width) view per clip."""
-        return self.values.split(self.lengths)
+        return self.values.split(self.lengths) if self.lengths else ()
 
     def padded(self) -> Tensor:
         """(clips, longest, width) with zeros after each clip's end."""

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,9 @@ class Malice:
 
 
 @pytest.mark.parametrize("write", [torch.save, lambda thing, path: path.write_bytes(pickle.dumps(thing))])
-def test_a_malicious_pickle_is_refused_and_not_run(folder: Path, tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
+def test_a_malicious_pickle_is_refused_and_not_run(
+    folder: Path, tmp_path: Path, write: Callable[[object, Path], object]
+) -> None:
     (folder / "model.safetensors").unlink()
     write({"weight": Malice(tmp_path / "trace")}, folder / "pytorch_model.bin")
     assert "refused" in problems(folder, allow_pickle=True)[0]
@@ -176,6 +179,40 @@ def test_a_truncated_tensorflow_file_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_attention_heads", 0),
+        ("num_conv_pos_embedding_groups", 0),
+        ("hidden_size", -4),
+        ("conv_stride", [0, 2, 2]),
+        ("num_hidden_layers", -1),
+        ("vocab_size", True),
+        ("conv_bias", "yes"),
+    ],
+)
+def test_impossible_values_are_named(folder: Path, field: str, value: object) -> None:
+    config = dict(read_config(folder)) | {field: value}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert any(f"{field} is {value!r}" in problem for problem in problems(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("vocab.json", "{"),
+        ("vocab.json", '{"a": "first"}'),
+        ("tokenizer.json", "[]"),
+        ("spiece.model", "not a model"),
+        ("preprocessor_config.json", '{"do_normalize": "yes"}'),
+    ],
+)
+def test_damaged_side_files_are_named(folder: Path, file: str, content: str) -> None:
+    (folder / file).write_text(content)
+    (said,) = problems(folder)
+    assert file in said
+
+
+@pytest.mark.parametrize(
     ("config", "part"),
     [
         ("{", "config.json is not JSON"),
@@ -238,7 +275,12 @@ def test_the_front_end_is_read_from_either_file(folder: Path) -> None:
 
 
 def test_no_memory_is_taken_for_a_model_that_is_only_described() -> None:
-    config = {"architectures": ["HubertForCTC"], "hidden_size": 16_384, "num_hidden_layers": 96, "num_attention_heads": 128}
+    config = {
+        "architectures": ["HubertForCTC"],
+        "hidden_size": 16_384,
+        "num_hidden_layers": 96,
+        "num_attention_heads": 128,
+    }
     config |= {"intermediate_size": 65_536}
     blueprint = ARCHITECTURES[architecture_name(config)].blueprint(config)
     assert all(tensor.is_meta for tensor in blueprint.state().values())

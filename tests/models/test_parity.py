@@ -3,9 +3,11 @@
 Lengths start at the fewest samples that the reference can read: most mistakes with edges show there first.
 """
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from tests.models.reference import (
     Case,
     Clip,
     Published,
+    Settings,
     alone,
     difference,
     features,
@@ -38,6 +41,10 @@ LENGTHS = {"shortest": 0, "one-more": 1, "odd": 5_003, "seconds": 20_801}
 MODES = (torch.inference_mode, torch.enable_grad)
 """With gradients wanted, nothing may be kept from one reading to the next."""
 LONG = ("hubert-layer-ctc", "unispeech-group-units", "sew-d-group-ctc", "lasr-ctc")
+LEAN = (
+    "hubert-group-ctc", "hubert-group-classes", "unispeech-group-ctc", "unispeech-group-units",
+    "sew-d-group-ctc", "sew-d-group-classes", "lasr-ctc", "lasr-encoder",
+)  # fmt: skip
 TOO_SHORT = ("hubert-group-ctc", "unispeech-group-bias-ctc", "sew-d-layer-ctc", "lasr-sum-ctc")
 # fmt: off
 REAL: dict[str, Case] = {
@@ -113,19 +120,19 @@ def test_the_cost_of_one_clip_equals_the_reference(name: str) -> None:
 def test_the_cost_of_spelled_labels_equals_the_reference(name: str) -> None:
     clips = [noise(20_801), noise(9_999), noise(14_000)]
     labels = [_spelling(name, length) for length in (3, 1, 5)]
-    _assert_costs_equal(name, clips, labels)
+    _assert_costs_equal(ours(name), published(name), clips, labels)
 
 
 @pytest.mark.parametrize("name", TOO_SHORT)
 def test_a_clip_too_short_for_its_labels_costs_what_the_reference_says(name: str) -> None:
     clips = [noise(9_999), noise(4_000)]
-    _assert_costs_equal(name, clips, [_spelling(name, 4), _spelling(name, 60)])
+    _assert_costs_equal(ours(name), published(name), clips, [_spelling(name, 4), _spelling(name, 60)])
 
 
 @pytest.mark.parametrize("name", ["hubert-layer-ctc", "sew-d-group-ctc", "lasr-ctc"])
 def test_a_clip_without_a_word_has_a_cost(name: str) -> None:
     clips = [noise(9_999), noise(14_000)]
-    _assert_costs_equal(name, clips, [[], _spelling(name, 4)])
+    _assert_costs_equal(ours(name), published(name), clips, [[], _spelling(name, 4)])
 
 
 @pytest.mark.parametrize("name", ["hubert-layer-ctc", "unispeech-group-ctc", "sew-d-layer-ctc", "lasr-ctc"])
@@ -134,7 +141,7 @@ def test_labels_may_be_padded_as_the_reference_allows(name: str, filler: str) ->
     """Below zero, or with the blank, which no label can hold."""
     padding = -100 if filler == "ignored" else published(name).model.config.pad_token_id
     clips, labels = [noise(9_999), noise(14_000)], [_spelling(name, 2), _spelling(name, 4)]
-    _assert_costs_equal(name, clips, [[*labels[0], padding, padding], labels[1]])
+    _assert_costs_equal(ours(name), published(name), clips, [[*labels[0], padding, padding], labels[1]])
 
 
 @pytest.mark.parametrize("name", BY_HEAD["classes"])
@@ -173,6 +180,22 @@ def test_an_older_spelling_of_the_weights_reads_the_same(name: str, tmp_path: Pa
     for file in ("config.json", "preprocessor_config.json"):
         (tmp_path / file).write_text((reference.folder / file).read_text())
     _assert_equal(load_model(tmp_path, allow_pickle=True), reference, noise(5_003))
+
+
+@pytest.mark.parametrize("name", LEAN)
+def test_what_a_configuration_leaves_out_is_the_published_default(name: str, tmp_path: Path) -> None:
+    """Checkpoints of older releases state only what differs from the defaults of their time."""
+    reference, folder = published(name), tmp_path / name
+    copytree(reference.folder, folder)
+    stated = json.loads((folder / "config.json").read_text())
+    lean = _without_defaults(stated, json.loads(type(reference.model.config)().to_json_string()))
+    assert len(json.dumps(lean)) < 0.7 * len(json.dumps(stated))
+    (folder / "config.json").write_text(json.dumps(lean | {"architectures": stated["architectures"]}))
+    model, clips = load_model(folder), [noise(9_999), noise(4_000)]
+    _assert_equal(model, reference, clips[0])
+    if name.endswith("ctc"):
+        for length in (2, 60):
+            _assert_costs_equal(model, reference, clips, [_spelling(name, 4), _spelling(name, length)])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -242,13 +265,14 @@ def _spelling(name: str, length: int) -> list[int]:
     return random.choice([token for token in range(12) if token != blank], length).tolist()
 
 
-def _assert_costs_equal(name: str, clips: Sequence[Clip], labels: Sequence[list[int]]) -> None:
+def _assert_costs_equal(
+    model: SpeechModel, reference: Published, clips: Sequence[Clip], labels: Sequence[list[int]]
+) -> None:
     """Against the reference's own loss over its readings of each clip alone."""
-    config, model = published(name).model.config, ours(name)
-    logits = [alone(published(name), clip).logits[0] for clip in clips]
-    loss = model.loss(model.frontend(clips), labels)
+    config, loss = reference.model.config, model.loss(model.frontend(clips), labels)
+    logits = [alone(reference, clip).logits[0] for clip in clips]
     for mine, reduction in ((loss.per_clip, "none"), (loss.reduced, config.ctc_loss_reduction)):
-        theirs = published(name).model.loss_function(
+        theirs = reference.model.loss_function(
             logits=pad_sequence(logits, batch_first=True),
             labels=_padded(labels),
             logit_lengths=torch.tensor([len(frames) for frames in logits]),
@@ -257,6 +281,17 @@ def _assert_costs_equal(name: str, clips: Sequence[Clip], labels: Sequence[list[
             zero_infinity=config.ctc_zero_infinity,
         )
         assert difference(mine, theirs) <= TOLERANCE, reduction
+
+
+def _without_defaults(stated: Settings, defaults: Settings) -> Settings:
+    lean: Settings = {}
+    for key, value in stated.items():
+        default = defaults.get(key)
+        if isinstance(value, dict) and isinstance(default, dict):
+            lean[key] = _without_defaults(value, default)
+        elif value != default or key == "model_type":
+            lean[key] = value
+    return lean
 
 
 def _padded(labels: Sequence[list[int]]) -> Tensor:

@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
-from typing import Final, cast
+from typing import Final
 
 import fsspec
 import httpx2
@@ -29,7 +29,7 @@ from moto.server import ThreadedMotoServer
 
 import models
 from models import sources
-from models.sources import SourceError, Store, fetch, preferred
+from models.sources import SourceError, fetch, preferred
 
 CHECKPOINT = {"config.json": b"{}", "model.safetensors": b"weights", "vocab.json": b"[1]"}
 
@@ -116,133 +116,134 @@ def server() -> Iterator[str]:
     server.stop()
 
 
+class Bucket:
+    """The bucket `speech`, the only one of its store."""
+
+    def __init__(self) -> None:
+        self.store = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
+        self.store.mkdir("speech")
+
+    def put(self, files: dict[str, bytes], prefix: str = "model") -> str:
+        """Write files under a prefix and return its address."""
+        self.store.pipe({f"speech/{prefix}/{name}": body for name, body in files.items()})
+        return f"s3://speech/{prefix}"
+
+
 @pytest.fixture
-def store(server: str, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Empty a store but for one bucket, `speech`."""
+def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     httpx2.post(f"{server}/moto-api/reset")
-    made = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
-    made.mkdir("speech")
-    return cast("Store", made)
+    return Bucket()
 
 
 @pytest.fixture
-def put(store: Store) -> Callable[..., str]:
-    """Write the files of a checkpoint under a prefix and return its address."""
-
-    def put(files: dict[str, bytes], prefix: str = "model") -> str:
-        store.pipe({f"speech/{prefix}/{name}": body for name, body in files.items()})
-        return f"s3://speech/{prefix}"
-
-    return put
-
-
-def downloads(log: pytest.LogCaptureFixture) -> int:
-    """How many objects the store has handed out."""
-    return sum("GET /speech/" in record.getMessage() for record in log.records)
+def downloads(caplog: pytest.LogCaptureFixture) -> Callable[[], int]:
+    """Count the objects that the store has handed out."""
+    caplog.set_level(logging.INFO, "werkzeug")
+    return lambda: sum("GET /speech/" in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.s3
-def test_a_checkpoint_is_downloaded_once(bucket: Bucket, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "werkzeug")
-    url = put(bucket, {**CHECKPOINT, "pytorch_model.bin": b"again", "notes.pdf": b"", "runs/config.json": b""})
+def test_a_checkpoint_is_downloaded_once(bucket: Bucket, cache: Path, downloads: Callable[[], int]) -> None:
+    url = bucket.put({**CHECKPOINT, "pytorch_model.bin": b"again", "notes.pdf": b"", "runs.json/config.json": b""})
     first = fetch(url)
     assert contents(first) == CHECKPOINT
-    assert downloads(caplog) == len(CHECKPOINT)
+    assert downloads() == len(CHECKPOINT)
     assert fetch(url + "/") == first
-    assert fetch(put(bucket, CHECKPOINT, "same/elsewhere")) == first
-    assert downloads(caplog) == len(CHECKPOINT)
+    assert fetch(bucket.put(CHECKPOINT, "same/elsewhere")) == first
+    assert downloads() == len(CHECKPOINT)
     assert list(cache.iterdir()) == [first]
 
 
 @pytest.mark.s3
 def test_a_changed_object_gives_a_new_folder_beside_the_old_one(bucket: Bucket) -> None:
-    old = fetch(put(bucket, CHECKPOINT))
-    new = fetch(put(bucket, {"model.safetensors": b"WEIGHTS"}))
+    old = fetch(bucket.put(CHECKPOINT))
+    new = fetch(bucket.put({"model.safetensors": b"WEIGHTS"}))
     assert contents(new) == {**CHECKPOINT, "model.safetensors": b"WEIGHTS"}
     assert contents(old) == CHECKPOINT
 
 
 @pytest.mark.s3
-def test_an_object_cannot_name_a_file_outside_the_cache(bucket: Bucket, cache: Path) -> None:
-    url = put(bucket, {**CHECKPOINT, "../../../out.json": b"", "..": b"", "/abs.json": b"", "..\\w.json": b""})
-    assert set(contents(fetch(url))) == {*CHECKPOINT, "..\\w.json"}
-    assert not list(cache.parents[1].glob("*.json"))
+def test_an_object_cannot_name_a_file_outside_the_cache(bucket: Bucket, tmp_path: Path) -> None:
+    url = bucket.put({**CHECKPOINT, "../../../out.json": b"", "..": b"", "/out.json": b"", "..\\out.json": b""})
+    assert set(contents(fetch(url))) == {*CHECKPOINT, "..\\out.json"}
+    assert not [path for path in tmp_path.rglob("out.json") if path.is_file()]
 
 
-def fetchers(ref: str, count: int) -> "list[subprocess.Popen[str]]":
-    """Processes that begin to fetch together, once all have started."""
-    command, root = [sys.executable, "-c", FETCH, ref], Path(__file__).parents[2]
-    pipe = subprocess.PIPE
-    children = [subprocess.Popen(command, cwd=root, text=True, stdin=pipe, stdout=pipe) for _ in range(count)]
-    for child in children:
-        assert child.stdout and child.stdout.readline() == "ready\n"
-    for child in children:
-        print(file=child.stdin, flush=True)
-    return children
+@contextmanager
+def workers(count: int) -> Iterator[list[ProcessPoolExecutor]]:
+    """Start processes that have imported what they need, so that they fetch at once."""
+    pools = [ProcessPoolExecutor(1, mp_context=get_context("spawn")) for _ in range(count)]
+    for ready in [pool.submit(fetch, Path.cwd()) for pool in pools]:
+        ready.result()
+    yield pools
+    for pool in pools:
+        pool.shutdown()
 
 
 @pytest.mark.s3
-def test_processes_that_race_share_one_whole_copy(
-    bucket: Bucket, cache: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "werkzeug")
+def test_processes_that_race_share_one_whole_copy(bucket: Bucket, cache: Path, downloads: Callable[[], int]) -> None:
     files = {**CHECKPOINT, **{f"model-{shard}.safetensors": bytes(100_000) for shard in range(10)}}
-    url = put(bucket, files)
-    folders = {racer.communicate(timeout=60)[0].strip() for racer in fetchers(url, count=3)}
-    assert downloads(caplog) > len(files)  # or they did not race
-    assert [str(folder) for folder in cache.iterdir()] == list(folders)
+    url = bucket.put(files)
+    with workers(3) as racers:
+        running = [racer.submit(fetch, url) for racer in racers]
+        folders = {fetched.result() for fetched in running}
+    assert downloads() > len(files)  # or they did not race
+    assert set(cache.iterdir()) == folders
     assert contents(fetch(url)) == files
 
 
 @pytest.mark.s3
 def test_what_a_killed_download_left_is_never_taken_for_a_checkpoint(bucket: Bucket, cache: Path) -> None:
-    files = {"config.json": b"{}", **{f"model-{shard:03}.safetensors": bytes(1000) for shard in range(50)}}
-    url = put(bucket, files)
-    [child] = fetchers(url, count=1)
-    with child:
+    files = {"config.json": b"{}", **{f"model-{shard:02}.safetensors": bytes(1000) for shard in range(50)}}
+    url = bucket.put(files)
+    with workers(1) as [victim]:
+        number = victim.submit(os.getpid).result()
+        fetched = victim.submit(fetch, url)
         while len(list(cache.glob("*.partial/*/*"))) < 5:
-            assert child.poll() is None
-        child.kill()
+            assert not fetched.done()
+        os.kill(number, signal.SIGKILL)
+        with pytest.raises(BrokenProcessPool):
+            fetched.result()
     [left] = cache.iterdir()
     assert 5 <= len(list(left.glob("*/*"))) < len(files)
     assert contents(fetch(url)) == files
     assert left.exists()  # perhaps another process is still filling it ...
     os.utime(left, (0, 0))
-    fetch(put(bucket, {"config.json": b"[]"}))
+    fetch(bucket.put({"config.json": b"[]"}))
     assert not left.exists()  # ... but not for days
 
 
 @pytest.mark.s3
 def test_a_damaged_copy_is_refused_by_name(bucket: Bucket) -> None:
-    url = put(bucket, CHECKPOINT)
+    url = bucket.put(CHECKPOINT)
     folder = fetch(url)
     (folder / "model.safetensors").write_bytes(b"")
-    assert str(folder) in (message := refusal(url)) and "damaged (model.safetensors)" in message
+    assert f"{folder}, the copy of {url}, is damaged (model.safetensors)" in refusal(url)
     shutil.rmtree(folder)
     assert contents(fetch(url)) == CHECKPOINT
 
 
 @pytest.mark.s3
 def test_a_checkpoint_that_changes_meanwhile_is_not_mixed(bucket: Bucket, cache: Path) -> None:
-    url = put(bucket, CHECKPOINT)
-    listed = sources.checkpoint_files(store := fsspec.filesystem("s3", use_listings_cache=False), url)
-    put(bucket, {"model.safetensors": b"WEIGHTS"})  # of the same size
+    url = bucket.put(CHECKPOINT)
+    listed = sources._checkpoint_files(bucket.store, url)
+    bucket.put({"model.safetensors": b"WEIGHTS"})  # of the same size
     with pytest.raises(SourceError, match="changed while it was downloaded"):
-        sources.download(store, url, listed, cache / "key")
+        sources._download(bucket.store, url, listed, cache / "key")
     assert not list(cache.iterdir())
 
 
 @pytest.mark.s3
 def test_nothing_to_fetch_is_told_by_what_is_wrong(bucket: Bucket) -> None:
-    url = put(bucket, {**CHECKPOINT})
-    put(bucket, {"notes.pdf": b""}, "papers")
+    url = bucket.put(CHECKPOINT)
+    papers = bucket.put({"notes.pdf": b""}, "papers")
     assert "lies in a bucket that does not exist" in refusal("s3://nowhere/model")
     assert "does not exist or is empty" in refusal("s3://speech/typo")
-    assert "holds no checkpoint files" in refusal("s3://speech/papers")
+    assert "holds no checkpoint files" in refusal(papers)
     assert "holds no checkpoint files" in refusal("s3://speech")
     assert "is a file, not a checkpoint folder" in refusal(f"{url}/config.json")
     assert "names no bucket" in refusal("s3://")
@@ -250,17 +251,12 @@ def test_nothing_to_fetch_is_told_by_what_is_wrong(bucket: Bucket) -> None:
 
 
 @pytest.fixture
-def locked(bucket: Bucket, store: str) -> Iterator[str]:
-    """A checkpoint in a store that checks credentials from now on."""
-
-    def post(free_requests: bytes) -> None:
-        address, headers = f"{store}/moto-api/reset-auth", {"Content-Type": "text/plain"}
-        urllib.request.urlopen(urllib.request.Request(address, free_requests, headers)).close()
-
-    url = put(bucket, CHECKPOINT)
-    post(b"0")
+def locked(bucket: Bucket, server: str) -> Iterator[str]:
+    """Make the store check credentials once there is a checkpoint in it."""
+    url = bucket.put(CHECKPOINT)
+    httpx2.post(f"{server}/moto-api/reset-auth", content=b"0")
     yield url
-    post(b"inf")
+    httpx2.post(f"{server}/moto-api/reset-auth", content=b"inf")
 
 
 @pytest.mark.s3
@@ -280,14 +276,13 @@ def test_missing_credentials_are_told_so(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 @pytest.mark.s3
-@pytest.mark.parametrize("answers_calls", [False, True], ids=["closed port", "silent server"])
-def test_a_store_out_of_reach_is_given_up_within_seconds(
-    bucket: Bucket, answers_calls: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("listens", [False, True], ids=["closed port", "silent server"])
+def test_a_store_out_of_reach_is_given_up_within_seconds(listens: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "LISTING_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-        if not answers_calls:
+        if not listens:
             server.close()
         began = time.monotonic()
         assert "is out of reach" in refusal("s3://speech/model")
@@ -297,7 +292,7 @@ def test_a_store_out_of_reach_is_given_up_within_seconds(
 @pytest.mark.s3
 def test_a_cache_that_cannot_be_written_is_named(bucket: Bucket, cache: Path) -> None:
     cache.parent.touch()
-    assert f"{cache} cannot be written" in refusal(put(bucket, CHECKPOINT))
+    assert f"{cache} cannot be written" in refusal(bucket.put(CHECKPOINT))
 
 
 # Hubs
@@ -314,17 +309,15 @@ class Hub(ThreadingHTTPServer):
     downloads = 0
 
     def answer(self, path: str) -> tuple[dict[str, str], bytes]:
-        """Headers and body."""
+        """Return headers and body."""
         self.requests += 1
         match path.strip("/").split("/"):
             case ["api", "models", "org", "model"] | ["api", "models", "org", "model", "revision", "main"]:
-                return {}, json.dumps({"id": "org/model", "sha": self.main}).encode()
+                return {}, self.described(self.main)
             case ["api", "models", "org", "model", "revision", commit] if commit in (OLD, NEW):
-                siblings = [{"rfilename": name} for name in self.files]
-                return {}, json.dumps({"id": "org/model", "sha": commit, "siblings": siblings}).encode()
+                return {}, self.described(commit)
             case ["api", "models", "org", "model", "tree", _]:
-                files = self.files.items()
-                tree = [{"type": "file", "path": name, "size": len(body), "oid": name} for name, body in files]
+                tree = [{"type": "file", "path": p, "size": len(b), "oid": p} for p, b in self.files.items()]
                 return {}, json.dumps(tree).encode()
             case ["org", "model", "resolve", commit, *name]:
                 self.downloads += 1
@@ -333,8 +326,15 @@ class Hub(ThreadingHTTPServer):
                 return {"X-Error-Code": "RevisionNotFound"}, b""
         return {"X-Error-Code": "RepoNotFound"}, b""
 
+    def described(self, commit: str) -> bytes:
+        """Return what the hub says of a commit."""
+        siblings = [{"rfilename": name} for name in self.files]
+        return json.dumps({"id": "org/model", "sha": commit, "siblings": siblings}).encode()
+
 
 class Answers(BaseHTTPRequestHandler):
+    """One request to the hub."""
+
     server: Hub
 
     def do_GET(self) -> None:
@@ -346,15 +346,14 @@ class Answers(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(body)
 
-    do_HEAD = do_GET
-
-    def log_message(self, format: str, *args: object) -> None: ...
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with Hub(("127.0.0.1", 0), Answers) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setattr(constants, "ENDPOINT", url)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
@@ -363,13 +362,20 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         server.shutdown()
 
 
-def go_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+@pytest.fixture(params=["offline", "no network", "silent"])
+def leave(request: pytest.FixtureRequest, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Put the hub out of reach."""
+    monkeypatch.setattr("models.hub.ANSWER_SECONDS", 0.3)
 
+    def leave() -> None:
+        if request.param == "offline":
+            monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        else:
+            hub.shutdown()  # it still takes calls, which nobody answers
+        if request.param == "no network":
+            hub.server_close()
 
-def lose_the_network(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    hub.shutdown()
-    hub.server_close()
+    return leave
 
 
 def test_a_branch_on_a_hub_is_fetched_as_one_commit_and_once(hub: Hub) -> None:
@@ -384,42 +390,37 @@ def test_a_branch_on_a_hub_is_fetched_as_one_commit_and_once(hub: Hub) -> None:
     assert fetch(f"hf://org/model@{OLD}") == old
 
 
-@pytest.mark.parametrize("leave", [go_offline, lose_the_network])
-def test_a_hub_out_of_reach_leaves_what_was_fetched_before(
-    hub: Hub, leave: Callable[[Hub, pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_out_of_reach_leaves_what_was_fetched_before(hub: Hub, leave: Callable[[], None]) -> None:
     fetched = fetch("hf://org/model")
-    leave(hub, monkeypatch)
     asked = hub.requests
+    leave()
     assert fetch("hf://org/model") == fetch(f"hf://org/model@{OLD}") == fetched
     for ref in ("hf://org/model@other", f"hf://org/model@{NEW}", "hf://org/another"):
         assert "is out of reach, and the local cache has no complete copy" in refusal(ref)
+    (fetched / "config.json").unlink()
+    assert "no complete copy" in refusal("hf://org/model")
     assert hub.requests == asked
 
 
-def test_a_cut_copy_of_a_hubs_commit_is_not_taken_for_whole(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("hub")
+def test_a_cut_copy_of_a_commit_is_completed() -> None:
     fetched = fetch("hf://org/model")
     (fetched / "config.json").unlink()
-    go_offline(hub, monkeypatch)
-    assert "no complete copy" in refusal("hf://org/model")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     assert contents(fetch("hf://org/model")) == CHECKPOINT
 
 
-@pytest.mark.parametrize("leave", [go_offline, lose_the_network])
-def test_a_cache_that_another_program_filled_will_do(
-    hub: Hub, leave: Callable[[Hub, pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_another_program_filled_will_do(leave: Callable[[], None]) -> None:
     repository = Path(constants.HF_HUB_CACHE) / "models--org--model"
     snapshot = repository / "snapshots" / OLD
     for path, text in {repository / "refs" / "main": OLD, snapshot / "config.json": "{}"}.items():
         path.parent.mkdir(parents=True)
         path.write_text(text)
-    leave(hub, monkeypatch)
-    assert fetch("hf://org/model") == snapshot
+    leave()
+    assert fetch("hf://org/model") == fetch("hf://org/model@main") == snapshot
 
 
-def test_what_a_hub_refuses_is_told_in_a_sentence(hub: Hub) -> None:
+@pytest.mark.usefixtures("hub")
+def test_what_a_hub_refuses_is_told_in_a_sentence() -> None:
     assert "does not exist or is private" in refusal("hf://org/another")
     assert "has no such revision" in refusal("hf://org/model@another")
     assert "is no name that a hub can have" in refusal("hf://org/a--b")

@@ -1,0 +1,97 @@
+"""`steno`: what a person types.
+
+A job is imported when it is asked for: torch takes seconds to load, and neither `--help` nor a typing mistake should
+wait for it.
+"""
+
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+FINE, UNUSABLE = 0, 2
+
+GUIDE = """Published speech models, read exactly: a clip gives the same tokens in any batch as alone.
+
+What there is today is one command that says what a checkpoint is. The jobs that read audio come later.
+
+- `steno models` lists the architectures that can be read.
+- `steno models ./checkpoint` says what lies in a folder.
+- `steno models hf://org/name@revision --json` says it to a program.
+"""
+
+EXIT_CODES = "Exit codes: 0 all is well, 2 the checkpoint or the options cannot be used."
+
+SWITCH = Parameter(negative="", show_default=False)
+"""An option that is off unless it is named."""
+
+
+def _version() -> str:
+    try:
+        return f"steno {version('stenopool')}"
+    except PackageNotFoundError:
+        return "steno, run from its source without being installed"
+
+
+app = App("steno", help=GUIDE, help_epilogue=EXIT_CODES, version=_version)
+
+
+@app.command(name="models")
+def describe_models(
+    ref: str | None = None,
+    /,
+    *,
+    as_json: Annotated[bool, SWITCH, Parameter("--json")] = False,
+    allow_pickle: Annotated[bool, SWITCH] = False,
+    debug: Annotated[bool, SWITCH] = False,
+) -> int:
+    """Say what a checkpoint is; without REF, list the architectures that can be read.
+
+    The checkpoint is loaded, so what does not fit is found, and every problem is named at once.
+
+    Parameters
+    ----------
+    ref
+        A folder, s3://bucket/folder or hf://org/name@revision.
+    as_json
+        Print JSON for a program instead of a table for people.
+    allow_pickle
+        Read the tensors of a pytorch_model.bin, and nothing else in it, where there is nothing better.
+    debug
+        Show the traceback of what went wrong.
+    """
+    from jobs import describe
+    from models import CheckpointError, SourceError
+
+    try:
+        report = describe.architectures() if ref is None else describe.describe(describe.Options(ref, allow_pickle))
+    except (CheckpointError, SourceError) as error:
+        _complain(error, debug=debug)
+        return UNUSABLE
+    print(json.dumps(asdict(report), indent=2) if as_json else report.text())
+    return FINE
+
+
+def _complain(error: Exception, *, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    said = str(error).replace("allow_pickle=True", "--allow-pickle")  # the option's name on this side of the door
+    print(f"steno: {said}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line says, and return the exit code."""
+    try:
+        code = app(arguments, exit_on_error=False, result_action="return_value")
+    except CycloptsError:  # printed already, with what may have been meant
+        return UNUSABLE
+    return code if isinstance(code, int) else FINE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
