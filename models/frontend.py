@@ -127,7 +127,8 @@ FULL_SCALE: Mapping[torch.dtype, float] = {torch.int16: 2.0**15, torch.int32: 2.
 
 def _samples(clip: Samples, index: int) -> Tensor:
     """A clip as float32; integers are divided by their full scale."""
-    samples = torch.as_tensor(clip)
+    # A copy, because an array may be read-only (Arrow's are) or run backwards, and torch takes neither.
+    samples = clip if isinstance(clip, Tensor) else torch.from_numpy(np.array(clip, order="C"))
     if samples.ndim != 1:
         raise ValueError(f"clip {index} has shape {tuple(samples.shape)}; 1-D samples of one channel are needed")
     if samples.dtype in FULL_SCALE:

@@ -151,9 +151,9 @@ class CtcHead(nn.Module):
         return (_no_frame(self.config.vocab_size),)
 
     def loss(self, output: Output, labels: Labels) -> Loss:
-        """CTC over token ids per clip; ids below zero are padding."""
+        """CTC over token ids per clip; ids below zero, and blanks, are padding."""
         assert isinstance(output, FrameLogits)
-        targets = [_token_ids(clip, self.config.vocab_size) for clip in labels]
+        targets = [self._targets(clip) for clip in labels]
         if len(targets) != len(output.lengths):
             raise ValueError(f"{len(targets)} label sequences for {len(output.lengths)} clips")
         counts = torch.tensor([len(clip) for clip in targets])
@@ -169,6 +169,12 @@ class CtcHead(nn.Module):
         if self.config.ctc_loss_reduction == "sum":
             return Loss(per_clip, per_clip.sum())
         return Loss(per_clip, (per_clip / counts.clamp_min(1).to(per_clip.device)).mean())
+
+    def _targets(self, labels: object) -> Tensor:
+        ids = torch.as_tensor(labels, dtype=torch.long)
+        if ids.numel() and int(ids.max()) >= self.config.vocab_size:
+            raise ValueError(f"label {int(ids.max())} is not below the vocabulary's size {self.config.vocab_size}")
+        return ids[(ids >= 0) & (ids != self.config.pad_token_id)]
 
 
 class Classifier(nn.Module):
@@ -308,10 +314,3 @@ class Quantizer(nn.Module):
 
 def _no_frame(width: int, dtype: torch.dtype = torch.float32) -> Packed:
     return Packed(torch.empty(0, width, dtype=dtype), ())
-
-
-def _token_ids(labels: object, classes: int) -> Tensor:
-    ids = torch.as_tensor(labels, dtype=torch.long)
-    if ids.numel() and int(ids.max()) >= classes:
-        raise ValueError(f"label {int(ids.max())} is not below the vocabulary's size {classes}")
-    return ids[ids >= 0]

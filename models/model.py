@@ -16,8 +16,8 @@ from models.layers.packing import Packed
 from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused
 from models.vocabulary import Vocabulary
 
-GROUP_FRAMES = 512
-"""Frames that fill two to a few dozen cores; more would only leave the cache."""
+GROUP_FRAMES = 768
+"""Frames that make a product worth its weights' way from memory; many more would only leave the cache."""
 
 
 class SpeechModel(nn.Module):

@@ -47,7 +47,7 @@ class ClipLogits:
     logits: Tensor
     """(clips, classes), zeros for a clip without a frame."""
     lengths: Tensor
-    """(clips,) frames that were pooled, on the CPU."""
+    """(clips,) valid frames, on the CPU."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -102,6 +103,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=8, help="clips of 10 s in the equal workload")
     parser.add_argument("--skewed", type=int, default=64, help="clips in the skewed workload; 0 leaves it out")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat-skewed", type=int, default=2)
     parser.add_argument("--output", type=Path, help="default: results/<date>-<device>.json")
     parser.add_argument("--skip-memory", action="store_true")
     parser.add_argument("--memory", choices=["ours", "theirs"], help=argparse.SUPPRESS)
@@ -120,39 +122,42 @@ def _load_theirs(name: str, path: Path, dtype: str, device: str) -> Reference:
     return Reference(SIZES[name], kind.from_pretrained(path).to(device), DTYPES[dtype])
 
 
-def _compare(name: str, path: Path, options: argparse.Namespace) -> list[Line]:
+def _compare(name: str, path: Path, options: argparse.Namespace) -> Iterator[Line]:
     """Every pairing of number types on both workloads."""
     heavy = SIZES[name].heavy
-    repeat = max(2, options.repeat // 2) if heavy else options.repeat
     equal = equal_clips(max(2, options.batch // 4) if heavy else options.batch)
-    skewed = skewed_clips(options.skewed // 4 if heavy else options.skewed)
+    skewed = [] if heavy else skewed_clips(options.skewed)
     work = _operations(name, path)
-    lines = []
     for theirs in options.dtypes:
         reference = _load_theirs(name, path, theirs, options.device)
+        ours = {
+            dtype: load_model(path, OURS[dtype], options.device) for dtype in OURS if _paired(dtype, theirs, options)
+        }
+        if "fp32" in ours:
+            _assert_equal(ours["fp32"], reference, equal[:2])
         slow = theirs == "bf16" and options.device == "cpu"
-        for ours in options.dtypes:
-            if theirs == "bf16" and ours == "fp32":
-                continue
-            model = load_model(path, OURS[ours], options.device)
-            if ours == theirs == "fp32":
-                _assert_equal(model, reference, equal[:2])
-            pairs = [("equal", [equal], [equal])]
-            if skewed and not slow:
-                pairs.append(("skewed", sorted_batches(skewed, 80), arrival_batches(skewed, 16)))
-            for kind, our_batches, their_batches in pairs:
-                runs = 2 if slow or kind == "skewed" else repeat
-                times = _timed(model, reference, our_batches, their_batches, runs)
-                lines.append(_line(name, kind, (ours, theirs), times, (our_batches, their_batches), work))
-            del model
-            gc.collect()
-    return lines
+        repeat = 2 if slow or heavy else options.repeat
+        workloads = [Workload("equal", [equal], [equal], repeat)]
+        if skewed and not slow:
+            batches = sorted_batches(skewed, 80), arrival_batches(skewed, 16)
+            workloads.append(Workload("skewed", *batches, options.repeat_skewed))
+        for workload in workloads:
+            times = _timed(ours, reference, workload)
+            for dtype in ours:
+                yield _line(name, (dtype, theirs), times, workload, work)
+        del ours, reference
+        gc.collect()
+
+
+def _paired(ours: str, theirs: str, options: argparse.Namespace) -> bool:
+    return ours in options.dtypes and (ours, theirs) != ("fp32", "bf16")
 
 
 def _operations(name: str, path: Path) -> float:
     """Operations per second of audio that the reference does at batch 1."""
     reference = _load_theirs(name, path, "fp32", "cpu")
     reference.model.set_attn_implementation("eager")
+    reference.model.requires_grad_(requires_grad=False)  # the counter hooks gradients, which inference has none of
     with FlopCounterMode(display=False) as counter:
         reference.logits(equal_clips(1))
     return counter.get_total_flops() / 10
@@ -171,24 +176,42 @@ def _read(model: SpeechModel, clips: Clips) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
+class Workload:
+    """The same clips, batched our way and theirs."""
+
+    kind: str
+    ours: list[Clips]
+    theirs: list[Clips]
+    repeat: int
+
+
+@dataclass(frozen=True)
 class Times:
     """Seconds of each repetition, and operations per second of the product between."""
 
-    ours: list[float]
+    ours: dict[str, list[float]]
     theirs: list[float]
     gemm: list[float]
 
 
-def _timed(model: SpeechModel, reference: Reference, ours: list[Clips], theirs: list[Clips], repeat: int) -> Times:
-    times = Times([], [], [])
+def _timed(ours: dict[str, SpeechModel], reference: Reference, workload: Workload) -> Times:
+    """All sides in turn, after a short warm-up."""
+    times = Times({dtype: [] for dtype in ours}, [], [])
     device = reference.model.device
-    _read(model, ours[0])
-    reference.logits(theirs[0][:2])
-    for _ in range(repeat):
+    reference.logits(workload.theirs[0][:2])
+    for model in ours.values():
+        _read_all(model, [workload.ours[0][:2]])
+    for _ in range(workload.repeat):
         times.gemm.append(_gemm(device))
-        times.theirs.append(_seconds(lambda: [reference.logits(batch) for batch in theirs], device))
-        times.ours.append(_seconds(lambda: [_read(model, batch) for batch in ours], device))
+        times.theirs.append(_seconds(lambda: [reference.logits(batch) for batch in workload.theirs], device))
+        for dtype, model in ours.items():
+            times.ours[dtype].append(_seconds(partial(_read_all, model, workload.ours), device))
     return times
+
+
+def _read_all(model: SpeechModel, batches: list[Clips]) -> None:
+    for batch in batches:
+        _read(model, batch)
 
 
 def _seconds(run: Callable[[], object], device: torch.device) -> float:
@@ -212,21 +235,14 @@ def _gemm(device: torch.device) -> float:
     return 10 * 2 * n**3 / _seconds(lambda: [a @ b for _ in range(10)], device)
 
 
-def _line(
-    name: str,
-    kind: str,
-    dtypes: tuple[str, str],
-    times: Times,
-    batches: tuple[list[Clips], list[Clips]],
-    work: float,
-) -> Line:
-    ratios = [theirs / ours for ours, theirs in zip(times.ours, times.theirs, strict=True)]
-    seconds = sum(len(clip) for batch in batches[0] for clip in batch) / RATE
+def _line(name: str, dtypes: tuple[str, str], times: Times, workload: Workload, work: float) -> Line:
+    ratios = [theirs / ours for ours, theirs in zip(times.ours[dtypes[0]], times.theirs, strict=True)]
+    seconds = sum(len(clip) for batch in workload.ours for clip in batch) / RATE
     gemm = statistics.median(times.gemm)
-    ours, theirs = statistics.median(times.ours), statistics.median(times.theirs)
+    ours, theirs = statistics.median(times.ours[dtypes[0]]), statistics.median(times.theirs)
     return Line(
         model=name,
-        clips=kind,
+        clips=workload.kind,
         ours=dtypes[0],
         theirs=dtypes[1],
         ratio=round(statistics.median(ratios), 2),
@@ -234,8 +250,8 @@ def _line(
         our_gemm_share=round(work * seconds / ours / gemm, 3),
         their_gemm_share=round(work * seconds / theirs / gemm, 3),
         our_times_real_time=round(seconds / ours, 1),
-        our_padding=round(padding_share(batches[0]), 3),
-        their_padding=round(padding_share(batches[1]), 3),
+        our_padding=round(padding_share(workload.ours), 3),
+        their_padding=round(padding_share(workload.theirs), 3),
         gemm_gflops=round(gemm / 1e9, 1),
     )
 

@@ -249,12 +249,9 @@ def _named_as_published(out: Output) -> dict[str, Tensor]:
 
 
 def _frames(reference: Published, theirs: ModelOutput, samples: int) -> int:
-    """Frames that the reference's head read."""
-    config = reference.model.config
+    """Frames of a clip, by the reference."""
     if reference.case.architecture != "SEWDForSequenceClassification":
         return _first(theirs).shape[1] if _first(theirs).dim() == 3 else theirs.hidden_states[0].shape[1]
-    if config.use_weighted_layer_sum:
-        return theirs.hidden_states[0].shape[1]
     return int(reference.model._get_feat_extract_output_lengths(torch.tensor(samples)))
 
 
