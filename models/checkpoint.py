@@ -15,7 +15,7 @@ from torch import Tensor
 from models.config import ConfigError, Json, read_json
 from models.frontend import Frontend, LogMel, Waveform
 from models.model import SpeechModel
-from models.registry import ARCHITECTURES, Blueprint, architecture_name
+from models.registry import ARCHITECTURES, Blueprint, architecture_name, encoder_config
 from models.stored import Stored, StoredError, open_weights
 from models.vocabulary import read_vocabulary
 from models.weights import Tensors
@@ -34,8 +34,8 @@ class CheckpointError(ValueError):
 
 def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool) -> SpeechModel:
     """The model in a folder, with its weights where they will be used."""
-    if dtype not in DTYPES:
-        raise CheckpointError(folder, [f"dtype is {dtype!r}; supported: {', '.join(DTYPES)}"])
+    if refused := _unusable(dtype, device):
+        raise CheckpointError(folder, refused)
     try:
         published = read_config(folder)
         name = architecture_name(published)
@@ -49,7 +49,7 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
         raise CheckpointError(folder, [str(error)]) from error
     stored = _bare(stored, ARCHITECTURES[name].family.prefix, name)
     problems = [f"config.json: {problem}" for problem in blueprint.problems] + problems
-    problems += _misfits(blueprint, stored)
+    problems += _mismatched(frontend, published) + _misfits(blueprint, stored)
     if problems:
         raise CheckpointError(folder, problems)
     model = SpeechModel(
@@ -62,6 +62,15 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
     )
     _fill(model, blueprint, stored)
     return _settle(model, DTYPES[dtype], torch.device(device))
+
+
+def _unusable(dtype: str, device: str) -> list[str]:
+    problems = [] if dtype in DTYPES else [f"dtype is {dtype!r}; supported: {', '.join(DTYPES)}"]
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        problems.append(f"device is {device!r}, which cannot be used here: {str(error).splitlines()[0]}")
+    return problems
 
 
 def read_config(folder: Path) -> Json:
@@ -92,6 +101,14 @@ def _frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]:
         nested = content.get("feature_extractor")
         stated = nested if isinstance(nested, dict) else content
     return (_log_mel if isinstance(default, LogMel) else _waveform)(stated)
+
+
+def _mismatched(frontend: Frontend, published: Json) -> list[str]:
+    """Features that the encoder does not read."""
+    wanted = encoder_config(published).get("num_mel_bins", LogMel().mels)
+    if not isinstance(frontend, LogMel) or frontend.mels == wanted:
+        return []
+    return [f"preprocessor_config.json: feature_size is {frontend.mels}, but config.json: num_mel_bins is {wanted}"]
 
 
 def _waveform(stated: Json) -> tuple[Frontend, list[str]]:

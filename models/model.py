@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from models.encoder import Encoder
 from models.frontend import Frontend
 from models.heads import Head, Places, Reading
+from models.layers import packing
 from models.layers.packing import Packed
 from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused
 from models.vocabulary import Vocabulary
@@ -108,7 +109,7 @@ class SpeechModel(nn.Module):
 
     def _groups(self, places: Places) -> Iterator[tuple[int, ...]]:
         """Indices of clips to read together."""
-        if self.device.type != "cpu":
+        if not packing.fills(self.device):
             yield from [places.read] if places.read else []
             return
         group: list[int] = []

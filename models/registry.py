@@ -79,7 +79,7 @@ def _bare(family: Family, published: Json) -> Blueprint:
 
 
 def _ctc(family: Family, published: Json) -> Blueprint:
-    design = family.design(_encoder_config(published))
+    design = family.design(encoder_config(published))
     config, problems = read(family.ctc, published)
     require_sound([*design.problems, *problems], config)
     head = CtcHead(design.encoder.width, config)
@@ -161,6 +161,12 @@ def published_shapes(published: Json) -> dict[str, tuple[int, ...]]:
     return blueprint.published_shapes() | dict(blueprint.weights.unused)
 
 
+def encoder_config(published: Json) -> Json:
+    """A configuration may keep its encoder's fields in a part of their own."""
+    nested = published.get("encoder_config")
+    return nested if isinstance(nested, dict) else published
+
+
 def _weight_map(design: Design, prefix: str, head: list[Row], unread: Mapping[str, tuple[int, ...]]) -> WeightMap:
     """The encoder's lines under their names in this model, and the head's."""
     dot = f"{prefix}." if prefix else ""
@@ -170,12 +176,6 @@ def _weight_map(design: Design, prefix: str, head: list[Row], unread: Mapping[st
     ]
     unused = {dot + name: shape for name, shape in design.unused.items()} | dict(unread)
     return WeightMap((*rows, *head), unused)
-
-
-def _encoder_config(published: Json) -> Json:
-    """A configuration may keep its encoder's fields in a part of their own."""
-    nested = published.get("encoder_config")
-    return nested if isinstance(nested, dict) else published
 
 
 def _labels(published: Json) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.layers import packing
 from models.layers.packing import Packed, unpad
 from models.layers.positions import rotate
 from models.protocol import frame_mask
@@ -46,7 +47,7 @@ def attend(heads: Tensor, lengths: Sequence[int]) -> Tensor:
     """Attention within each clip: (frames, 3, heads, width of a head) -> (frames, width)."""
     if len(set(lengths)) == 1:
         return _attend_batch(heads.unflatten(0, (len(lengths), lengths[0])), None).flatten(0, 1)
-    if heads.device.type == "cpu":
+    if packing.fills(heads.device):
         return torch.cat([_attend_batch(clip[None], None)[0] for clip in heads.split(list(lengths))])
     padded = torch.nn.utils.rnn.pad_sequence(list(heads.split(list(lengths))), batch_first=True)
     mask = frame_mask(torch.tensor(lengths, device=heads.device), padded.shape[1])

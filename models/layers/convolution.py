@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.layers import packing
 from models.layers.activations import ACTIVATIONS
 from models.layers.packing import Packed
 
@@ -203,7 +204,7 @@ def _strided(shape: ConvShape, *, bias: bool) -> list[StridedConvolution]:
 def _tiled(shape: ConvShape, samples: Tensor, convolve: Callable[[Tensor], Tensor]) -> Tensor:
     """One clip's frames, a tile at a time on a CPU; tiles overlap by what a frame sees beyond its stride."""
     frames = shape.frames(len(samples))
-    step = TILE_FRAMES if samples.device.type == "cpu" else frames
+    step = TILE_FRAMES if packing.fills(samples.device) else frames
     tiles = []
     for start in range(0, frames, step):
         last = min(start + step, frames) - 1

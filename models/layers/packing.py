@@ -11,6 +11,11 @@ import torch
 from torch import Tensor
 
 
+def fills(device: torch.device) -> bool:
+    """Whether one clip fills the device, so that ragged clips go one by one instead of padded together."""
+    return device.type == "cpu"
+
+
 @dataclass(frozen=True)
 class Packed:
     """The frames of several clips."""
@@ -40,13 +45,10 @@ class Packed:
         return torch.nn.utils.rnn.pad_sequence(list(self.clips()), batch_first=True)
 
     def through(self, mix: Callable[[Tensor], Tensor]) -> "Packed":
-        """Apply an operation on (clips, frames, width) that reads zeros beyond a clip's ends and keeps frames.
-
-        On a CPU one clip fills the cores, so ragged clips go one by one and nothing is padded.
-        """
+        """Apply an operation on (clips, frames, width) that reads zeros beyond a clip's ends and keeps frames."""
         if self.uniform:
             return self.of(mix(self.padded()).flatten(0, 1))
-        if self.values.device.type == "cpu":
+        if fills(self.values.device):
             return self.of(torch.cat([mix(clip[None])[0] for clip in self.clips()]))
         return self.of(unpad(mix(self.padded()), self.lengths))
 

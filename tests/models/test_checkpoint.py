@@ -232,6 +232,23 @@ def test_an_unknown_number_type_names_those_that_exist(folder: Path) -> None:
         load_model(folder, dtype="int8")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one here")
+@pytest.mark.parametrize("device", ["cuda", "toaster"])
+def test_a_device_that_is_not_there_is_named_with_what_else_is_wrong(folder: Path, device: str) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        load_model(folder, dtype="int8", device=device)
+    assert len(caught.value.problems) == 2
+    assert f"device is {device!r}" in caught.value.problems[1]
+
+
+def test_features_that_the_encoder_does_not_read_are_named(tmp_path: Path) -> None:
+    name = next(name for name, case in CASES.items() if case.architecture == "LasrForCTC")
+    folder = Path(shutil.copytree(published(name).folder, tmp_path / "mels"))
+    (folder / "preprocessor_config.json").write_text(json.dumps({"feature_size": 77}))
+    (said,) = problems(folder)
+    assert "feature_size is 77, but config.json: num_mel_bins is" in said
+
+
 def test_a_bare_encoder_saved_under_its_inner_name_is_read(tmp_path: Path) -> None:
     name = next(name for name, case in CASES.items() if case.architecture == "HubertModel")
     folder = Path(shutil.copytree(published(name).folder, tmp_path / "inner"))
