@@ -10,7 +10,6 @@ import datetime
 import gc
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -91,7 +90,7 @@ def main() -> None:
             for line in _compare(name, path, options):
                 lines.append(line)
                 print(_row(line), flush=True)
-    _keep(options, lines, memory)
+        print(f"kept in {_keep(options, lines, memory)}", flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -283,10 +282,11 @@ def _peak_memory(side: str, name: str, path: Path, batch: int) -> float:
         _read(load_model(path), clips)
     else:
         _load_theirs(name, path, "fp32", "cpu").logits(clips)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = Path("/proc/self/status").read_text()  # getrusage would count what the parent held, too
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def _keep(options: argparse.Namespace, lines: list[Line], memory: list[Memory]) -> None:
+def _keep(options: argparse.Namespace, lines: list[Line], memory: list[Memory]) -> Path:
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     path = options.output or RESULTS / f"{today}-models-{options.device}.json"
     content = {
@@ -304,7 +304,7 @@ def _keep(options: argparse.Namespace, lines: list[Line], memory: list[Memory]) 
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")
-    print(f"kept as {path}")
+    return path
 
 
 def _processor(device: str) -> str:
