@@ -32,6 +32,7 @@ class CheckpointError(ValueError):
         super().__init__(problems[0] if len(problems) == 1 else f"{folder} does not fit:{lines}")
 
 
+@torch.inference_mode(mode=False)  # weights made in inference mode could never be trained
 def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool) -> SpeechModel:
     """The model in a folder, with its weights where they will be used."""
     if refused := _unusable(dtype, device):
@@ -65,10 +66,12 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
 
 
 def _unusable(dtype: str, device: str) -> list[str]:
-    problems = [] if dtype in DTYPES else [f"dtype is {dtype!r}; supported: {', '.join(DTYPES)}"]
+    problems = (
+        [] if isinstance(dtype, str) and dtype in DTYPES else [f"dtype is {dtype!r}; supported: {', '.join(DTYPES)}"]
+    )
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError, ImportError) as error:
         problems.append(f"device is {device!r}, which cannot be used here: {str(error).splitlines()[0]}")
     return problems
 
@@ -105,7 +108,7 @@ def _frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]:
 
 def _mismatched(frontend: Frontend, published: Json) -> list[str]:
     """Features that the encoder does not read."""
-    wanted = encoder_config(published).get("num_mel_bins", LogMel().mels)
+    wanted = encoder_config(published).get("num_mel_bins") or LogMel().mels
     if not isinstance(frontend, LogMel) or frontend.mels == wanted:
         return []
     return [f"preprocessor_config.json: feature_size is {frontend.mels}, but config.json: num_mel_bins is {wanted}"]
@@ -132,12 +135,14 @@ def _log_mel(stated: Json) -> tuple[Frontend, list[str]]:
     for ours, name in names.items():
         values[ours], more = _number(stated, name, getattr(default, ours))
         problems += more
+    if values["fft"] < values["window"]:
+        problems.append("preprocessor_config.json: n_fft is smaller than win_length")
     return replace(default, **values), problems
 
 
 def _number(stated: Json, name: str, default: int) -> tuple[int, list[str]]:
     value = stated.get(name, default)
-    if isinstance(value, int) and value > 0:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value, []
     return default, [f"preprocessor_config.json: {name} is {value!r}; a positive whole number is needed"]
 

@@ -6,6 +6,7 @@ between families even for the same field. Fields that only training reads are no
 
 import dataclasses
 import json
+import math
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -18,6 +19,9 @@ Json = Mapping[str, object]
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+LARGEST = 2**20
+"""No published size comes near; a larger one is a damaged file, and would only exhaust the memory."""
 
 C = TypeVar("C", bound="DataclassInstance")
 
@@ -127,7 +131,7 @@ def _checked(field: "dataclasses.Field[object]", value: object, fallback: object
     if value is None:
         return fallback, []
     choices = field.metadata.get("choices")
-    if choices is not None and value not in choices:
+    if choices is not None and (not isinstance(value, str) or value not in choices):
         return fallback, [f"{field.name} is {value!r}; supported: {', '.join(sorted(choices))}"]
     if isinstance(fallback, tuple):
         items = tuple(value) if isinstance(value, list | tuple) else (value,)
@@ -143,8 +147,10 @@ def _fits(value: object, like: object, least: int) -> bool:
     if isinstance(like, bool) or isinstance(value, bool):
         return isinstance(like, bool) and isinstance(value, bool)
     if isinstance(like, int):
-        return isinstance(value, int) and value >= least
-    return isinstance(value, (int, float) if isinstance(like, float) else type(like))
+        return isinstance(value, int) and least <= value <= LARGEST
+    if isinstance(like, float):
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, type(like))
 
 
 def _wanted(fallback: object) -> str:
@@ -174,8 +180,10 @@ def read_json(path: Path) -> Json:
     """A JSON object in a file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError([f"{path.name} is not JSON ({error})"]) from error
+    except OSError as error:
+        raise ConfigError([f"{path.name} cannot be read ({error.strerror})"]) from error
     if not isinstance(content, dict):
         raise ConfigError([f"{path.name} is not a JSON object"])
     return content

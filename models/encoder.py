@@ -16,6 +16,8 @@ class Encoder(Protocol):
 
     width: int
     """Width of a hidden frame."""
+    depth: int
+    """Layers."""
     shape: ConvShape
     """Of the convolutions that make frames of inputs."""
 

@@ -113,13 +113,16 @@ def _padded(
     for index, clip in enumerate(clips):
         samples = _samples(clip, index).to(device)
         refusal = _refusal(samples)
-        prepared.append(prepare(samples[:0] if refusal else samples))
+        inputs = prepare(samples[:0] if refusal else samples)
+        if not bool(inputs.isfinite().all()):
+            refusal, inputs = "its samples are too large for the model's features", inputs[:0]
+        prepared.append(inputs)
         refusals.append(refusal)
     lengths = torch.tensor([len(clip) for clip in prepared], dtype=torch.long)
     if not prepared:
         return Padded(torch.zeros(0, 0, *width, device=device), lengths, ())
-    inputs = torch.nn.utils.rnn.pad_sequence(prepared, batch_first=True)
-    return Padded(inputs, lengths, tuple(refusals))
+    padded = torch.nn.utils.rnn.pad_sequence(prepared, batch_first=True)
+    return Padded(padded, lengths, tuple(refusals))
 
 
 FULL_SCALE: Mapping[torch.dtype, float] = {torch.int16: 2.0**15, torch.int32: 2.0**31}
@@ -128,7 +131,7 @@ FULL_SCALE: Mapping[torch.dtype, float] = {torch.int16: 2.0**15, torch.int32: 2.
 def _samples(clip: Samples, index: int) -> Tensor:
     """A clip as float32; integers are divided by their full scale."""
     # A copy, because an array may be read-only (Arrow's are) or run backwards, and torch takes neither.
-    samples = clip if isinstance(clip, Tensor) else torch.from_numpy(np.array(clip, order="C"))
+    samples = clip if isinstance(clip, Tensor) else _tensor(np.asarray(clip), index)
     if samples.ndim != 1:
         raise ValueError(f"clip {index} has shape {tuple(samples.shape)}; 1-D samples of one channel are needed")
     if samples.dtype in FULL_SCALE:
@@ -137,6 +140,12 @@ def _samples(clip: Samples, index: int) -> Tensor:
         kind = str(samples.dtype).removeprefix("torch.")
         raise ValueError(f"clip {index} has {kind} samples; floats in [-1, 1], int16 or int32 are needed")
     return samples.float()
+
+
+def _tensor(clip: npt.NDArray[np.generic], index: int) -> Tensor:
+    if clip.dtype.kind not in "fiu" or clip.dtype.itemsize > 8:
+        raise ValueError(f"clip {index} has {clip.dtype} samples; floats in [-1, 1], int16 or int32 are needed")
+    return torch.from_numpy(np.array(clip, dtype=clip.dtype.newbyteorder("="), order="C"))
 
 
 def _refusal(samples: Tensor) -> str | None:

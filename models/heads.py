@@ -156,7 +156,9 @@ class CtcHead(nn.Module):
         targets = [self._targets(clip) for clip in labels]
         if len(targets) != len(output.lengths):
             raise ValueError(f"{len(targets)} label sequences for {len(output.lengths)} clips")
-        counts = torch.tensor([len(clip) for clip in targets])
+        counts = torch.tensor([len(clip) for clip in targets], dtype=torch.long)
+        if not output.logits.numel():
+            raise ValueError("no clip has a frame, so there is nothing to compare with the labels")
         per_clip = F.ctc_loss(
             output.logits.log_softmax(-1).transpose(0, 1),
             torch.cat(targets).to(output.logits.device),
@@ -171,7 +173,10 @@ class CtcHead(nn.Module):
         return Loss(per_clip, (per_clip / counts.clamp_min(1).to(per_clip.device)).mean())
 
     def _targets(self, labels: object) -> Tensor:
-        ids = torch.as_tensor(labels, dtype=torch.long)
+        ids = torch.as_tensor(labels)
+        if ids.ndim != 1 or (ids.numel() and ids.is_floating_point()):
+            raise ValueError("labels are one sequence of whole numbers per clip")
+        ids = ids.long()
         if ids.numel() and int(ids.max()) >= self.config.vocab_size:
             raise ValueError(f"label {int(ids.max())} is not below the vocabulary's size {self.config.vocab_size}")
         return ids[(ids >= 0) & (ids != self.config.pad_token_id)]
@@ -218,13 +223,18 @@ class Classifier(nn.Module):
         """Cross-entropy; per label where several may hold; squared error for values."""
         assert isinstance(output, ClipLogits)
         logits, targets = output.logits, torch.as_tensor(labels, device=output.logits.device)
+        wanted = logits.shape[:1] if self.config.problem_type == PROBLEM_TYPES[0] else logits.shape
+        if targets.numel() != wanted.numel():
+            raise ValueError(
+                f"labels of shape {tuple(targets.shape)} for {len(logits)} clips; {tuple(wanted)} is needed"
+            )
         if self.config.problem_type == PROBLEM_TYPES[0]:
             per_clip = F.cross_entropy(logits, targets.long().flatten(), reduction="none")
         else:
             against = F.binary_cross_entropy_with_logits
             per_value = against if self.config.problem_type == PROBLEM_TYPES[1] else F.mse_loss
             per_clip = per_value(logits, targets.float().reshape(logits.shape), reduction="none").mean(1)
-        return Loss(per_clip, per_clip.mean())
+        return Loss(per_clip, per_clip.mean() if len(per_clip) else per_clip.sum())
 
     def _mixed(self, encoder: Encoder, features: Packed) -> Packed:
         """All states by their weights, summed as they come."""

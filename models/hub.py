@@ -1,6 +1,6 @@
 """A checkpoint on the Hugging Face hub, as the snapshot folder of one commit.
 
-A branch is resolved once per call: what comes back is of that commit, even if the branch moves meanwhile.
+What comes back is of one commit, whole, even if the branch moves meanwhile; every later read is from that folder.
 """
 
 import glob

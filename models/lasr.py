@@ -147,7 +147,7 @@ class LasrEncoder(nn.Module):
 
     def __init__(self, config: LasrConfig, rope: RopeConfig) -> None:
         super().__init__()
-        self.shape, self.width = config.shape, config.hidden_size
+        self.shape, self.width, self.depth = config.shape, config.hidden_size, config.num_hidden_layers
         kernel, stride = config.subsampling_conv_kernel_size, config.subsampling_conv_stride
         self.widen = nn.Linear(config.num_mel_bins, config.hidden_size)
         self.first = StridedConvolution(config.hidden_size, config.hidden_size, kernel, stride, bias=True)
@@ -196,10 +196,9 @@ class LasrEncoder(nn.Module):
 def design(published: Json) -> Design:
     """The encoder that a configuration describes, without weights."""
     config, problems = read(LasrConfig(), published)
-    stated = published.get("rope_parameters") or {"rope_theta": published.get("rope_theta", 10_000.0)}
-    rope, more = read(RopeConfig(), stated if isinstance(stated, dict) else {})
-    problems += [f"rope_parameters: {problem}" for problem in more]
-    problems += refuse(published, {"num_key_value_heads": config.num_attention_heads})
+    rope, more = _rope(published)
+    problems += more
+    problems += refuse(published, {"num_key_value_heads": config.num_attention_heads, "rope_scaling": None})
     require_sound(problems, config)
     return Design(
         LasrEncoder(config, rope),
@@ -209,6 +208,14 @@ def design(published: Json) -> Design:
         unused={},
         problems=tuple(problems),
     )
+
+
+def _rope(published: Json) -> tuple[RopeConfig, list[str]]:
+    stated = published.get("rope_parameters") or {"rope_theta": published.get("rope_theta", 10_000.0)}
+    if not isinstance(stated, dict):
+        return RopeConfig(), [f"rope_parameters is {stated!r}; an object is needed"]
+    rope, problems = read(RopeConfig(), {"rope_type": stated.get("type")} | stated)  # `type` is its older name
+    return rope, [f"rope_parameters: {problem}" for problem in problems]
 
 
 def _norm(config: LasrConfig) -> nn.LayerNorm:

@@ -4,7 +4,8 @@ On a CPU a batch is read in groups of clips that fill the cores but stay in cach
 accelerator it is read at once. Which clips share a group changes nothing but speed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +60,26 @@ class SpeechModel(nn.Module):
         """Where the weights are."""
         return next(self.parameters()).device
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Move or convert the weights, and what was kept of them."""
+        moved: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if not any(parameter.is_meta for parameter in self.parameters()):
+            self.encoder.prepare()
+        return moved
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True, assign: bool = False) -> object:
+        """Take other weights, and drop what was kept of the old ones."""
+        loaded = super().load_state_dict(state_dict, strict, assign)
+        self.encoder.prepare()
+        return loaded
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Start or end training; at its end, keep anew what follows from the weights."""
+        super().requires_grad_(requires_grad)
+        if not requires_grad:
+            self.encoder.prepare()
+        return self
+
     def forward(self, batch: Padded) -> Output:
         """What the head says, padded."""
         reading, places = self._read(batch)
@@ -81,7 +102,8 @@ class SpeechModel(nn.Module):
         places = self._places(batch)
         groups = [self._states(self._features(batch, indices)) for indices in self._groups(places)]
         if not groups:
-            return LayerStates((), places.lengths)
+            nothing = torch.zeros(len(places.lengths), 0, self.encoder.width)
+            return LayerStates((nothing,) * (self.encoder.depth + 1), places.lengths)
         lengths = places.lengths.clone()
         layers = [_joined(states) for states in zip(*groups, strict=True)]
         lengths[list(places.read)] = torch.tensor(layers[0].lengths)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models import hubert, lasr, sew_d, unispeech
-from models.config import ClassifierConfig, ConfigError, CtcConfig, Json, read, require_sound
+from models.config import LARGEST, ClassifierConfig, ConfigError, CtcConfig, Json, read, require_sound
 from models.encoder import Design, Encoder
 from models.frontend import Frontend, LogMel, Waveform
 from models.heads import Classifier, CtcHead, Head, NoHead, Quantizer, QuantizerConfig
@@ -163,8 +163,12 @@ def published_shapes(published: Json) -> dict[str, tuple[int, ...]]:
 
 def encoder_config(published: Json) -> Json:
     """A configuration may keep its encoder's fields in a part of their own."""
-    nested = published.get("encoder_config")
-    return nested if isinstance(nested, dict) else published
+    if "encoder_config" not in published:
+        return published
+    nested = published["encoder_config"] or {}
+    if not isinstance(nested, dict):
+        raise ConfigError([f"config.json: encoder_config is {nested!r}; an object is needed"])
+    return nested
 
 
 def _weight_map(design: Design, prefix: str, head: list[Row], unread: Mapping[str, tuple[int, ...]]) -> WeightMap:
@@ -181,6 +185,10 @@ def _weight_map(design: Design, prefix: str, head: list[Row], unread: Mapping[st
 def _labels(published: Json) -> tuple[str, ...]:
     named = published.get("id2label")
     if isinstance(named, dict) and named:
-        return tuple(str(named[key]) for key in sorted(named, key=int))
-    count = published.get("num_labels")
-    return tuple(f"LABEL_{i}" for i in range(count if isinstance(count, int) else 2))
+        if sorted(named) != sorted(str(i) for i in range(len(named))):
+            raise ConfigError([f"config.json: id2label must number its labels from 0 to {len(named) - 1}"])
+        return tuple(str(named[str(i)]) for i in range(len(named)))
+    count = published.get("num_labels", 2)
+    if not isinstance(count, int) or not 0 < count <= LARGEST:
+        raise ConfigError([f"config.json: num_labels is {count!r}; a whole number above zero is needed"])
+    return tuple(f"LABEL_{i}" for i in range(count))

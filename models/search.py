@@ -35,9 +35,10 @@ def _run_starts(ids: Tensor, logits: Packed) -> Tensor:
 
 
 def _by_clip(table: npt.NDArray[np.int32], scores: npt.NDArray[np.float32], lengths: tuple[int, ...]) -> list[Tokens]:
-    edges = np.concatenate([[0], np.cumsum(lengths)])
+    edges = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     cuts = np.searchsorted(table[1], edges)
     clips = zip(cuts, cuts[1:], edges, strict=False)
     return [
-        Tokens(table[0, a:b], table[1, a:b] - offset, table[2, a:b] - offset, scores[a:b]) for a, b, offset in clips
+        Tokens(table[0, a:b].copy(), table[1, a:b] - offset, table[2, a:b] - offset, scores[a:b].copy())
+        for a, b, offset in clips
     ]

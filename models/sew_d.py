@@ -122,7 +122,8 @@ class SewDEncoder(nn.Module):
     def __init__(self, config: SewDConfig) -> None:
         super().__init__()
         stem, width = config.stem, config.hidden_size
-        self.shape, self.width, self.squeeze = stem.shape, width, config.squeeze_factor
+        self.shape, self.width, self.depth = stem.shape, width, config.num_hidden_layers
+        self.squeeze = config.squeeze_factor
         self.activate = ACTIVATIONS[stem.feat_extract_activation]
         self.stem = STEMS[stem.feat_extract_norm](stem.shape, stem.feat_extract_activation, bias=stem.conv_bias)
         self.norm_features = nn.LayerNorm(stem.conv_dim[-1], config.feature_layer_norm_eps)

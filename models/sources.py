@@ -93,8 +93,12 @@ def _matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def _local_folder(path: Path) -> Path:
-    path = path.expanduser().absolute()
-    if not path.exists():
+    try:
+        path = path.expanduser().absolute()
+        there = path.exists()
+    except (OSError, RuntimeError) as error:
+        raise SourceError(f"{path} is no path that this machine can have ({error}).") from error
+    if not there:
         raise SourceError(f"{path} does not exist: give the folder that holds the checkpoint's config.json.")
     if not path.is_dir():
         raise SourceError(f"{path} is a file, not a checkpoint folder: give the folder that it lies in.")

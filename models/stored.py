@@ -5,6 +5,7 @@ Shapes are known before any tensor is read, and one tensor is read at a time.
 
 import json
 import pickle
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,10 @@ def _parts(path: Path) -> list[Path]:
         return [path]
     try:
         names = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError) as error:
-        raise StoredError(f"{path} is not an index of weight files ({error})") from error
+    except (ValueError, LookupError, AttributeError, TypeError, OSError, RecursionError) as error:
+        raise StoredError(f"{path} is not an index of weight files ({_reason(error)})") from error
+    if not all(isinstance(name, str) for name in names):
+        raise StoredError(f"{path} is not an index of weight files (it names no files)")
     strays = [name for name in names if Path(name).name != name]
     if strays:
         raise StoredError(f"{path} names files outside its folder: {', '.join(strays)}")
@@ -75,6 +78,10 @@ def _parts(path: Path) -> list[Path]:
 
 def _merged(paths: list[Path], open_one: Callable[[Path], Stored]) -> Stored:
     shards = [open_one(path) for path in paths]
+    names = [name for shard in shards for name in shard.shapes]
+    if len(set(names)) < len(names):
+        twice = sorted(name for name, times in Counter(names).items() if times > 1)
+        raise StoredError(f"{paths[0].parent} holds tensors in more than one shard: {', '.join(twice[:5])}")
     owner = {name: shard for shard in shards for name in shard.shapes}
     shapes = {name: shard.shapes[name] for name, shard in owner.items()}
     return Stored(shapes, lambda name: owner[name].read(name))
@@ -96,11 +103,15 @@ def _open_pickle(path: Path) -> Stored:
         raise StoredError(
             f"{path} holds more than tensors, and is refused: nothing in it was run ({str(error).splitlines()[0]})"
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except (RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError, AttributeError) as error:
         raise StoredError(f"{path} is cut short or damaged ({_reason(error)}): fetch it again") from error
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, dict) or not all(_is_entry(*entry) for entry in tensors.items()):
         raise StoredError(f"{path} is not a table of tensors by name")
     return Stored({name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors.__getitem__)
+
+
+def _is_entry(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor) and value.layout is torch.strided
 
 
 def _reason(error: Exception) -> str:
@@ -115,7 +126,7 @@ def _open_tensorflow(path: Path) -> Stored:
         raise StoredError(f"{path} needs h5py: pip install 'stenopool[tf]'") from error
     try:
         tensors = open_tensorflow(path)
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise StoredError(f"{path} is cut short or damaged ({error}): fetch it again") from error
     return Stored({name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors.__getitem__)
 

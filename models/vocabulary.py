@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import sentencepiece
 
-from models.config import ConfigError, Json, read_json
+from models.config import LARGEST, ConfigError, Json, read_json
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def read_vocabulary(folder: Path) -> Vocabulary | None:
 
 def _letters(folder: Path) -> Vocabulary:
     """A CTC vocabulary: one entry per letter, `|` between words."""
-    table = {piece: i for piece, i in read_json(folder / "vocab.json").items() if isinstance(i, int) and i >= 0}
+    table = {piece: i for piece, i in read_json(folder / "vocab.json").items() if _is_id(i)}
     if len(table) < len(read_json(folder / "vocab.json")):
         raise ConfigError(["vocab.json gives some tokens an id that is not a whole number"])
     path = folder / "tokenizer_config.json"
@@ -55,7 +56,7 @@ def _letters(folder: Path) -> Vocabulary:
     silent = frozenset(i for piece, i in table.items() if piece in names)
     return Vocabulary(
         tuple(pieces),
-        str(settings.get("word_delimiter_token") or "|"),
+        str(_content(settings.get("word_delimiter_token")) or "|"),
         silent,
         bool(settings.get("do_lower_case", False)),
     )
@@ -68,9 +69,12 @@ def _unigram(tokenizer: Json) -> Vocabulary:
     """LASR's tokenizer.json: unigram pieces with ▁ for a space."""
     model, added = tokenizer.get("model"), tokenizer.get("added_tokens")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
-    pieces = [str(entry[0]) for entry in vocabulary] if isinstance(vocabulary, list) else []
-    marked = added if isinstance(added, list) else []
-    return Vocabulary(tuple(pieces), "▁", frozenset(int(entry["id"]) for entry in marked if entry["special"]))
+    try:
+        pieces = [str(entry[0]) for entry in vocabulary] if isinstance(vocabulary, list) else []
+        special = [entry["id"] for entry in added if entry["special"]] if isinstance(added, list) else []
+    except (LookupError, TypeError) as error:
+        raise ConfigError(["tokenizer.json lists pieces or added tokens in a way that is not known"]) from error
+    return Vocabulary(tuple(pieces), "▁", frozenset(i for i in special if _is_id(i)))
 
 
 def _sentencepiece(path: Path) -> Vocabulary:
@@ -81,6 +85,10 @@ def _sentencepiece(path: Path) -> Vocabulary:
     ids = range(model.get_piece_size())
     silent = frozenset(i for i in ids if model.is_control(i) or model.is_unknown(i))
     return Vocabulary(tuple(model.id_to_piece(i) for i in ids), "▁", silent)
+
+
+def _is_id(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
 
 
 def _content(piece: object) -> object:

@@ -103,7 +103,7 @@ class Wav2Vec2Encoder(nn.Module):
         before_positions: nn.Module,
     ) -> None:
         super().__init__()
-        self.shape, self.width = stem.shape, config.hidden_size
+        self.shape, self.width, self.depth = stem.shape, config.hidden_size, config.num_hidden_layers
         self.activate = ACTIVATIONS[stem.feat_extract_activation]
         self.stem = STEMS[stem.feat_extract_norm](stem.shape, stem.feat_extract_activation, bias=stem.conv_bias)
         self.norm_features = feature_norm

@@ -165,12 +165,18 @@ class WeightMap:
         return tensors
 
     def fill(self, state: Tensors, published: Tensors) -> dict[str, Tensor]:
-        """Published tensors as our parameters, in float32; `state` says which there are."""
+        """Published tensors as our parameters, in float32; `state` says which there are.
+
+        Copied, because a tensor as it is read may still be the file on disk, which may change under a running job.
+        """
         filled: dict[str, Tensor] = {}
         for module, parameters in _by_module(state).items():
             row, layer = self._row(module)
             parts = zip(row.names(layer), row.form.publish(parameters), strict=True)
-            taken = [{last: published[_joined(name, last)].float() for last in part} for name, part in parts]
+            taken = [
+                {last: published[_joined(name, last)].to(torch.float32, copy=True) for last in part}
+                for name, part in parts
+            ]
             filled |= {_joined(module, last): tensor for last, tensor in row.form.fill(taken).items()}
         return filled
 

@@ -79,7 +79,7 @@ class DisentangledAttention(nn.Module):
 
     def forward(self, x: Packed, positions: Tensor | None) -> Tensor:
         """(frames, width) and the learned positions (rows, width) -> (frames, width)."""
-        tables = self.tables if self.tables and not torch.is_grad_enabled() else self._tables(positions)
+        tables = self._tables(positions) if self.tables is None or self.inward.weight.requires_grad else self.tables
         heads = self.inward(x.values).unflatten(1, (3, self.heads, -1))
         if x.uniform:
             batch = heads.unflatten(0, (len(x.lengths), x.lengths[0]))

@@ -28,6 +28,7 @@ class PositionalConvolution(nn.Module):
 
     def prepare(self) -> None:
         """Keep the weight's spectrum; call it when the weights are final."""
+        self.spectrum = None
         if self.weight.device.type != "cpu" or self.weight.dtype != torch.float32:
             return
         taps = self.weight.detach().unflatten(0, (self.groups, -1)).flip(-1)
@@ -35,7 +36,7 @@ class PositionalConvolution(nn.Module):
 
     def forward(self, x: Packed) -> Packed:
         """(frames, width) -> the same frames, convolved."""
-        if self.spectrum is None or torch.is_grad_enabled():
+        if self.spectrum is None or self.weight.requires_grad:
             return x.through(self._direct)
         return x.of(self._by_spectrum(x, self.spectrum))
 

@@ -301,3 +301,95 @@ def test_no_memory_is_taken_for_a_model_that_is_only_described() -> None:
     config |= {"intermediate_size": 65_536}
     blueprint = ARCHITECTURES[architecture_name(config)].blueprint(config)
     assert all(tensor.is_meta for tensor in blueprint.state().values())
+
+
+def test_what_was_kept_of_the_weights_follows_them(folder: Path) -> None:
+    """The spectrum and the position tables are made at loading, and must not outlive the weights."""
+    for name in (CTC, next(name for name, case in CASES.items() if case.architecture == "SEWDForCTC")):
+        model = load_model(published(name).folder)
+        batch = model.frontend([noise(8_000)])
+        before = model(batch)
+        moved = {
+            key: 1.5 * value if "position" in key or "distance" in key else value
+            for key, value in model.state_dict().items()
+        }
+        model.load_state_dict(moved)
+        kept = model(batch)
+        computed = model.requires_grad_(True)(batch)
+        assert isinstance(before, FrameLogits)
+        assert isinstance(kept, FrameLogits)
+        assert isinstance(computed, FrameLogits)
+        assert not torch.allclose(before.logits, kept.logits, atol=1e-3)
+        torch.testing.assert_close(kept.logits, computed.logits.detach(), atol=1e-4, rtol=1e-4)
+
+
+def test_a_loaded_model_can_be_converted() -> None:
+    model = load_model(published(CTC).folder)
+    batch = model.frontend([noise(8_000)])
+    single = logits(model)
+    out = model.to(torch.float64)(batch)
+    assert isinstance(out, FrameLogits)
+    torch.testing.assert_close(out.logits, single, atol=1e-3, rtol=1e-3)
+
+
+def test_a_loaded_model_does_not_hang_on_its_file(folder: Path) -> None:
+    model = load_model(folder)
+    before = logits(model)
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.seek(2_000)
+        file.write(bytes((folder / "model.safetensors").stat().st_size - 2_000))
+    assert torch.equal(logits(model), before)
+
+
+def test_a_model_can_be_pickled_and_trained() -> None:
+    with torch.inference_mode():
+        model = load_model(published(CTC).folder)
+    again = pickle.loads(pickle.dumps(model))
+    assert torch.equal(logits(again), logits(model))
+    model.requires_grad_(True)
+    model.loss(model.frontend([noise(8_000)]), [[1, 2, 3]]).reduced.backward()
+    assert all(parameter.grad is not None for name, parameter in model.named_parameters() if "stem.first" not in name)
+
+
+def test_shards_that_hold_a_tensor_twice_are_refused(folder: Path, tensors: dict[str, Tensor]) -> None:
+    save_file(tensors, folder / "a.safetensors")
+    save_file({"lm_head.bias": tensors["lm_head.bias"] + 1}, folder / "b.safetensors")
+    index = {"weight_map": dict.fromkeys(tensors, "a.safetensors") | {"other": "b.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model.safetensors").unlink()
+    (said,) = problems(folder)
+    assert "more than one shard: lm_head.bias" in said
+
+
+@pytest.mark.parametrize("content", ["[]", "5", '{"weight_map": {"x": 1}}', '{"weight_map": null}', "{"])
+def test_a_damaged_index_is_one_sentence(folder: Path, content: str) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(content)
+    (said,) = problems(folder)
+    assert "not an index" in said
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02.", b"hello\n", b"\x80\x02q\xff."])
+def test_a_damaged_pickle_is_one_sentence(folder: Path, content: bytes) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(content)
+    (said,) = problems(folder, allow_pickle=True)
+    assert "pytorch_model.bin" in said
+
+
+@pytest.mark.parametrize("labels", [{"a": "x", "b": "y"}, {"1": "x", "2": "y"}])
+def test_labels_that_are_not_numbered_from_zero_are_refused(tmp_path: Path, labels: dict[str, str]) -> None:
+    name = next(name for name, case in CASES.items() if case.architecture == "HubertForSequenceClassification")
+    folder = Path(shutil.copytree(published(name).folder, tmp_path / "labels"))
+    (folder / "config.json").write_text(json.dumps(dict(read_config(folder)) | {"id2label": labels}))
+    (said,) = problems(folder)
+    assert "id2label must number its labels" in said
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("hidden_act", ["gelu"]), ("hidden_size", 2**62), ("num_hidden_layers", 2**40), ("layer_norm_eps", float("nan"))],
+)
+def test_absurd_values_are_named(folder: Path, field: str, value: object) -> None:
+    (folder / "config.json").write_text(json.dumps(dict(read_config(folder)) | {field: value}))
+    assert any(field in problem for problem in problems(folder))
