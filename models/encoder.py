@@ -42,7 +42,7 @@ class Encoder(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Keep what follows from the weights; call it when they are final."""
+        """Keep what follows from the weights."""
         ...
 
 

@@ -4,8 +4,7 @@ On a CPU a batch is read in groups of clips that fill the cores but stay in cach
 accelerator it is read at once. Which clips share a group changes nothing but speed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Self
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -59,26 +58,6 @@ class SpeechModel(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Move or convert the weights, and what was kept of them."""
-        moved: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if not any(parameter.is_meta for parameter in self.parameters()):
-            self.encoder.prepare()
-        return moved
-
-    def load_state_dict(self, state_dict: Mapping[str, Tensor], strict: bool = True, assign: bool = False) -> object:
-        """Take other weights, and drop what was kept of the old ones."""
-        loaded = super().load_state_dict(state_dict, strict, assign)
-        self.encoder.prepare()
-        return loaded
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Start or end training; at its end, keep anew what follows from the weights."""
-        super().requires_grad_(requires_grad)
-        if not requires_grad:
-            self.encoder.prepare()
-        return self
 
     def forward(self, batch: Padded) -> Output:
         """What the head says, padded."""

@@ -17,6 +17,7 @@ from models.layers.activations import ACTIVATIONS
 from models.layers.convolution import STEMS
 from models.layers.disentangled import DisentangledAttention, Distances
 from models.layers.feed_forward import FeedForward
+from models.layers.kept import Stamp, stamp
 from models.layers.packing import Packed
 from models.layers.positions import PositionalConvolution
 from models.wav2vec2 import masking_vector, stem_rows
@@ -136,6 +137,7 @@ class SewDEncoder(nn.Module):
         self.norm_distances = nn.LayerNorm(width, config.layer_norm_eps) if config.norms_positions else nn.Identity()
         self.layers = nn.ModuleList(SewDLayer(config) for _ in range(config.num_hidden_layers))
         self.unfold = nn.Linear(width, width * config.squeeze_factor)
+        self.stamp: Stamp = ()
 
     def frames(self, samples: int) -> int:
         """Frames of a clip; a clip of fewer frames than `squeeze_factor` has none that the layers can read."""
@@ -157,6 +159,8 @@ class SewDEncoder(nn.Module):
     def states(self, x: Packed) -> Iterator[Packed]:
         """What the first layer reads, then what each layer returns, at the squeezed rate."""
         yield x
+        if self.stamp != stamp(self._behind_tables()):
+            self.prepare()
         positions = self._distance_rows()
         for layer in self.layers:
             x = layer(x, positions)
@@ -172,13 +176,23 @@ class SewDEncoder(nn.Module):
         return Packed(torch.cat(clips), features.lengths)
 
     def prepare(self) -> None:
-        """Keep what follows from the weights; call it when they are final."""
+        """Keep what follows from the weights."""
         self.positions.prepare()
+        self.stamp = stamp(self._behind_tables())
         with torch.no_grad():
             positions = self._distance_rows()
             for layer in self.layers:
                 assert isinstance(layer, SewDLayer)
                 layer.attention.prepare(positions)
+
+    def _behind_tables(self) -> Iterator[Tensor]:
+        """Every weight that a layer's position tables follow from."""
+        if self.distance_rows is not None:
+            yield from self.distance_rows.parameters()
+            yield from self.norm_distances.parameters()
+        for layer in self.layers:
+            assert isinstance(layer, SewDLayer)
+            yield from layer.attention.parameters()
 
     def _squeeze(self, clip: Tensor, places: Tensor) -> Tensor:
         frames = len(clip) // self.squeeze

@@ -145,7 +145,7 @@ class Wav2Vec2Encoder(nn.Module):
         return last.of(self.norm_last(last.values))
 
     def prepare(self) -> None:
-        """Keep what follows from the weights; call it when they are final."""
+        """Keep what follows from the weights."""
         self.positions.prepare()
 
 

@@ -74,7 +74,7 @@ class DisentangledAttention(nn.Module):
         self.tables: PositionTables | None = None
 
     def prepare(self, positions: Tensor | None) -> None:
-        """Project the learned positions once; call it when the weights are final."""
+        """Project the learned positions once; the encoder calls it again when a weight behind them changes."""
         self.tables = self._tables(positions)
 
     def forward(self, x: Packed, positions: Tensor | None) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.layers.kept import Stamp, stamp
 from models.layers.packing import Packed
 
 
@@ -25,10 +26,11 @@ class PositionalConvolution(nn.Module):
         self.bias = nn.Parameter(torch.empty(width))
         self.block = 3 * kernel
         self.spectrum: Tensor | None = None
+        self.stamp: Stamp = ()
 
     def prepare(self) -> None:
-        """Keep the weight's spectrum; call it when the weights are final."""
-        self.spectrum = None
+        """Keep the weight's spectrum."""
+        self.spectrum, self.stamp = None, stamp([self.weight])
         if self.weight.device.type != "cpu" or self.weight.dtype != torch.float32:
             return
         taps = self.weight.detach().unflatten(0, (self.groups, -1)).flip(-1)
@@ -36,6 +38,8 @@ class PositionalConvolution(nn.Module):
 
     def forward(self, x: Packed) -> Packed:
         """(frames, width) -> the same frames, convolved."""
+        if self.stamp != stamp([self.weight]):
+            self.prepare()
         if self.spectrum is None or self.weight.requires_grad:
             return x.through(self._direct)
         return x.of(self._by_spectrum(x, self.spectrum))

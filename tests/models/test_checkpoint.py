@@ -315,9 +315,15 @@ def test_what_was_kept_of_the_weights_follows_them(folder: Path) -> None:
         }
         model.load_state_dict(moved)
         kept = model(batch)
+        for key, parameter in model.named_parameters():
+            parameter.mul_(1.0 if "position" not in key and "distance" not in key else 1 / 1.5)
+        back = model(batch)
+        model.load_state_dict(moved)
         computed = model.requires_grad_(True)(batch)
         assert isinstance(before, FrameLogits)
         assert isinstance(kept, FrameLogits)
+        assert isinstance(back, FrameLogits)
+        torch.testing.assert_close(back.logits, before.logits, atol=1e-4, rtol=1e-4)
         assert isinstance(computed, FrameLogits)
         assert not torch.allclose(before.logits, kept.logits, atol=1e-3)
         torch.testing.assert_close(kept.logits, computed.logits.detach(), atol=1e-4, rtol=1e-4)
