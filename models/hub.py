@@ -36,7 +36,10 @@ def _fetched(repo: str, revision: str | None) -> Path:
     except (errors.OfflineModeIsEnabled, httpx2.TransportError):
         return _cached(repo, revision)
     patterns = _patterns(file.rfilename for file in published.siblings or [])
-    return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns))
+    # By branch, not by commit: only so does the client note which commit the branch was, for when it is offline.
+    folder = Path(snapshot_download(repo, revision=revision, allow_patterns=patterns))
+    moved = folder.name != published.sha  # between the two questions: then the list of files is of another commit
+    return _fetched(repo, revision) if moved else folder
 
 
 def _cached(repo: str, revision: str | None) -> Path:
