@@ -229,11 +229,12 @@ class Classifier(nn.Module):
                 f"labels of shape {tuple(targets.shape)} for {len(logits)} clips; {tuple(wanted)} is needed"
             )
         if self.config.problem_type == PROBLEM_TYPES[0]:
-            per_clip = F.cross_entropy(logits, targets.long().flatten(), reduction="none")
-        else:
-            against = F.binary_cross_entropy_with_logits
-            per_value = against if self.config.problem_type == PROBLEM_TYPES[1] else F.mse_loss
-            per_clip = per_value(logits, targets.float().reshape(logits.shape), reduction="none").mean(1)
+            classes = targets.long().flatten()
+            per_clip = F.cross_entropy(logits, classes, reduction="none")
+            return Loss(per_clip, per_clip.sum() / (classes != -100).sum())  # -100 marks a clip without a label
+        against = F.binary_cross_entropy_with_logits
+        per_value = against if self.config.problem_type == PROBLEM_TYPES[1] else F.mse_loss
+        per_clip = per_value(logits, targets.float().reshape(logits.shape), reduction="none").mean(1)
         return Loss(per_clip, per_clip.mean() if len(per_clip) else per_clip.sum())
 
     def _mixed(self, encoder: Encoder, features: Packed) -> Packed:

@@ -209,6 +209,8 @@ def design(published: Json) -> Design:
     problems += refuse(published, {"add_adapter": False, "conv_kernel_size": 0})
     require_sound(problems, config.stem, config)
     width = config.hidden_size
+    strange = sorted(set(config.pos_att_type) - {"c2p", "p2c"})
+    problems += [f"pos_att_type names {kind!r}; supported: c2p, p2c" for kind in strange]
     problems += refuse(published, {"attention_head_size": width // config.num_attention_heads})
     return Design(
         SewDEncoder(config),
