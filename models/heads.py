@@ -18,6 +18,7 @@ from models.encoder import Encoder, encode
 from models.layers.packing import Packed
 from models.protocol import (
     ClipLogits,
+    CtcSearch,
     Embedding,
     FrameLogits,
     HiddenStates,
@@ -27,6 +28,7 @@ from models.protocol import (
     Prediction,
     PretrainingStates,
     Scores,
+    Search,
     Tokens,
     Units,
 )
@@ -38,6 +40,9 @@ Reading = tuple[Packed, ...]
 class Head(Protocol):
     """The role of everything below."""
 
+    search: type[Search] | None
+    """What its predictions can be searched with; None where there is nothing to search."""
+
     def __call__(self, encoder: Encoder, features: Packed) -> Reading:
         """Read some clips."""
         ...
@@ -46,7 +51,7 @@ class Head(Protocol):
         """A reading of all clips, padded."""
         ...
 
-    def predict(self, reading: Reading) -> Sequence[Prediction]:
+    def predict(self, reading: Reading, search: Search | None = None) -> Sequence[Prediction]:
         """One prediction per clip that was read."""
         ...
 
@@ -90,6 +95,8 @@ class Places:
 class NoHead(nn.Module):
     """The encoder as it is."""
 
+    search: type[Search] | None = None
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
@@ -103,7 +110,7 @@ class NoHead(nn.Module):
         """Hidden frames: (clips, frames, width)."""
         return HiddenStates(places.frames(reading[0]), places.lengths)
 
-    def predict(self, reading: Reading) -> list[Embedding]:
+    def predict(self, reading: Reading, search: Search | None = None) -> list[Embedding]:
         """The mean over each clip."""
         return [Embedding(vector) for vector in reading[0].means().cpu().numpy()]
 
@@ -123,6 +130,8 @@ class NoHead(nn.Module):
 class CtcHead(nn.Module):
     """One product, one class per frame, class `pad_token_id` meaning nothing new."""
 
+    search: type[Search] | None = CtcSearch
+
     def __init__(self, width: int, config: CtcConfig) -> None:
         super().__init__()
         self.config = config
@@ -137,7 +146,7 @@ class CtcHead(nn.Module):
         """Logits: (clips, frames, classes)."""
         return FrameLogits(places.frames(reading[0]), places.lengths)
 
-    def predict(self, reading: Reading) -> list[Tokens]:
+    def predict(self, reading: Reading, search: Search | None = None) -> list[Tokens]:
         """Greedy tokens."""
         return greedy(reading[0], self.config.pad_token_id)
 
@@ -185,6 +194,8 @@ class CtcHead(nn.Module):
 class Classifier(nn.Module):
     """One row of scores per clip: a product, the mean over frames, a product."""
 
+    search: type[Search] | None = None
+
     def __init__(self, width: int, layers: int, labels: int, config: ClassifierConfig) -> None:
         super().__init__()
         self.config = config
@@ -202,7 +213,7 @@ class Classifier(nn.Module):
         """Logits: (clips, classes)."""
         return ClipLogits(places.rows(reading[0].values), places.lengths)
 
-    def predict(self, reading: Reading) -> list[Scores]:
+    def predict(self, reading: Reading, search: Search | None = None) -> list[Scores]:
         """A distribution over labels, a probability for each, or values, as the problem is."""
         logits = reading[0].values
         if self.config.problem_type == PROBLEM_TYPES[0]:
@@ -273,6 +284,8 @@ class QuantizerConfig:
 class Quantizer(nn.Module):
     """The nearest code of each codebook for every frame, by a product and the largest score."""
 
+    search: type[Search] | None = None
+
     def __init__(self, features: int, width: int, config: QuantizerConfig) -> None:
         super().__init__()
         self.books, self.codes = config.num_codevector_groups, config.num_codevectors_per_group
@@ -301,7 +314,7 @@ class Quantizer(nn.Module):
             places.lengths,
         )
 
-    def predict(self, reading: Reading) -> list[Units]:
+    def predict(self, reading: Reading, search: Search | None = None) -> list[Units]:
         """The codes as discrete units."""
         return [Units(clip.cpu().numpy().astype(np.int32)) for clip in reading[2].clips()]
 

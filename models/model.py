@@ -14,7 +14,7 @@ from models.frontend import Frontend
 from models.heads import Head, Places, Reading
 from models.layers import packing
 from models.layers.packing import Packed
-from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused
+from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused, Search
 from models.vocabulary import Vocabulary
 
 GROUP_FRAMES = 768
@@ -65,13 +65,15 @@ class SpeechModel(nn.Module):
         return self.head.output(reading, places)
 
     @torch.inference_mode()
-    def predict(self, batch: Padded) -> list[Prediction]:
+    def predict(self, batch: Padded, search: Search | None = None) -> list[Prediction]:
         """One prediction per clip: empty for a clip too short for a frame, `Refused` for one that was refused."""
+        if search is not None and (self.head.search is None or not isinstance(search, self.head.search)):
+            raise ValueError(f"{self.architecture} cannot be searched with {type(search).__name__}")
         predictions: list[Prediction] = [
             self.head.empty() if refusal is None else Refused(refusal) for refusal in batch.refusals
         ]
         for indices in self._groups(self._places(batch)):
-            read = self.head.predict(self.head(self.encoder, self._features(batch, indices)))
+            read = self.head.predict(self.head(self.encoder, self._features(batch, indices)), search)
             for index, prediction in zip(indices, read, strict=True):
                 predictions[index] = prediction
         return predictions

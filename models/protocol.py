@@ -100,6 +100,27 @@ class Loss:
 
 
 @dataclass(frozen=True)
+class CtcSearch:
+    """How a CTC head's frames become tokens."""
+
+    beam: int = 1
+    """Readings kept from frame to frame; 1 takes the best class of each frame."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How a decoder writes; None is what the checkpoint says."""
+
+    beams: int | None = None
+    """Readings kept from token to token."""
+    language: str | None = None
+    """The language to write, for a checkpoint that has several."""
+
+
+Search = CtcSearch | Generation
+
+
+@dataclass(frozen=True)
 class Tokens:
     """A clip as the tokens that its frames spell."""
 
