@@ -1,1 +1,1 @@
-"""The stages between shards of audio and a table of transcripts. Imports `models`, and nothing of `jobs`."""
+"""From shards of audio to a table of transcripts, losing nothing. Only `flow` knows the engine."""

@@ -1,0 +1,153 @@
+"""Every row that travels, and every column's name.
+
+Times are whole samples at the model's rate until the last table, where they are divided once.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Samples = npt.NDArray[np.float32]
+
+OK, EMPTY, SKIPPED, FAILED = "ok", "empty", "skipped", "failed"
+STATUSES = (OK, EMPTY, SKIPPED, FAILED)
+"""How a recording can end: read, without speech, left out by a stated rule, or not readable."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a recording has no transcript."""
+
+    kind: str
+    """The class of the error, a word to group by: `Truncated`, `NotFound`, `Crashed`."""
+    stage: str
+    """Where it happened: plan, sources, audio, features, inference."""
+    message: str
+    """What was wrong, in the user's words, without credentials."""
+    status: str = FAILED
+    """`failed`, or `skipped` where a rule of the user's left it out."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of an object in storage."""
+
+    uri: str
+    begin: int = 0
+    """First byte."""
+    end: int | None = None
+    """One past the last byte; None is the object's end."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording on its way to the decoder."""
+
+    shard: str
+    ordinal: int
+    """Its place in the shard: with the shard's name, the key of everything that is made of it."""
+    recording_id: str
+    """What the user calls it; unique in a run."""
+    uri: str
+    """Where it was read, for the table: no credentials."""
+    audio: bytes | Span | None
+    """The encoded audio, or where to stream it from when it is large; None where it failed."""
+    begin: float = 0.0
+    """Seconds into the audio where it starts."""
+    duration: float | None = None
+    """Seconds of it; None is all that follows."""
+    channel: int | None = None
+    """The one channel that the input asks for, or None for the run's rule."""
+    reference: str | None = None
+    """What was said, where the input knows."""
+    extra: str | None = None
+    """Columns of the input that are not known here, as a JSON object."""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What the model hears at once: a whole recording, or a piece of a long one."""
+
+    recording: Recording
+    """Without its audio."""
+    channel: int | None
+    """0, 1, ... where channels are read apart; None where they are mixed."""
+    channels: int
+    """How many rows the recording makes: one, or its channels."""
+    index: int
+    """Its place among the recording's segments in this channel."""
+    last: bool
+    """Whether it is the last one."""
+    start: int
+    """The sample of the recording at which its samples begin."""
+    core: tuple[int, int]
+    """Samples of the recording that it answers for; the rest is context."""
+    total: int
+    """Samples of the recording so far; of the whole recording where `last`."""
+    samples: Samples = field(repr=False)
+    """At the model's rate; empty where it failed."""
+    failure: Failure | None = None
+
+
+ERROR = pa.struct([("class", pa.string()), ("stage", pa.string()), ("message", pa.string())])
+WORD = pa.struct([("word", pa.string()), ("start", pa.float64()), ("end", pa.float64()), ("confidence", pa.float32())])
+SEGMENT = pa.struct(
+    [
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("text", pa.string()),
+        ("confidence", pa.float32()),
+        ("words", pa.list_(WORD)),
+    ]
+)
+LABEL = pa.struct([("label", pa.string()), ("score", pa.float32())])
+
+TRANSCRIPT = pa.schema(
+    [
+        pa.field("recording_id", pa.string(), nullable=False),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("channel", pa.int32()),
+        pa.field("seconds", pa.float64()),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("text", pa.string()),
+        pa.field("confidence", pa.float32()),
+        pa.field("language", pa.string()),
+        pa.field("segments", pa.list_(SEGMENT)),
+        pa.field("labels", pa.list_(LABEL)),
+        pa.field("reference", pa.string()),
+        pa.field("wer", pa.float64()),
+        pa.field("cer", pa.float64()),
+        pa.field("ctc_loss", pa.float64()),
+        pa.field("error", ERROR),
+        pa.field("extra", pa.string()),
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+    ]
+)
+"""The one table that users hold."""
+
+PLAN = pa.schema(
+    [
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("ordinal", pa.int32(), nullable=False),
+        pa.field("recording_id", pa.string()),
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("begin_byte", pa.int64()),
+        pa.field("end_byte", pa.int64()),
+        pa.field("row_group", pa.int32()),
+        pa.field("begin", pa.float64()),
+        pa.field("duration", pa.float64()),
+        pa.field("channel", pa.int32()),
+        pa.field("bytes", pa.int64()),
+        pa.field("version", pa.string()),
+        pa.field("reference", pa.string()),
+        pa.field("extra", pa.string()),
+        pa.field("error", ERROR),
+    ]
+)
+"""What there was to read. A row is a recording, or, with a null `recording_id`, a container (a tar, a Parquet row
+group) whose recordings are known only when it is read. Rows of a shard stand together."""
