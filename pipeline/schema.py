@@ -88,7 +88,7 @@ class Segment:
     total: int
     """Samples of the recording so far; of the whole recording where `last`."""
     samples: Samples = field(repr=False)
-    """At the model's rate; empty where it failed."""
+    """At the model's rate; empty where it failed, and where nothing can be heard: digital silence."""
     failure: Failure | None = None
 
 
