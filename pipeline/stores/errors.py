@@ -1,0 +1,59 @@
+"""What can go wrong with storage, in the user's words, and never with a secret in it.
+
+Every message passes through `scrub`: an endpoint, a presigned address or an error body may carry credentials.
+"""
+
+import os
+import re
+
+NOT_FOUND, DENIED, CREDENTIALS, UNREACHABLE = "NotFound", "Denied", "Credentials", "Unreachable"
+TRUNCATED, CHANGED, FULL, UNSUPPORTED, BROKEN = "Truncated", "Changed", "Full", "Unsupported", "StoreFailed"
+
+SECRETS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "FSSPEC_S3_SECRET",
+    "FSSPEC_S3_TOKEN",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_CLIENT_SECRET",
+)
+"""Environment variables whose values are never repeated."""
+
+USER = re.compile(r"(://)[^/\s:@]*:[^/\s@]*@")
+PARAMETER = re.compile(
+    r"(?i)([?&;](?:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|signature|sig"
+    r"|awsaccesskeyid|googleaccessid|accountkey|sharedaccesssignature|(?:access_)?token|key|secret|password)=)"
+    r"[^&;\s\"'<>]+"
+)
+KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA)[A-Z0-9]{12,}\b")
+SHORTEST_SECRET = 6
+"""Characters; a shorter value would black out ordinary words."""
+
+
+class StoreError(Exception):
+    """Storage did not do what was asked."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, scrub(message))
+
+    @property
+    def kind(self) -> str:
+        """A word to group by: `NotFound`, `Denied`, `Credentials`, `Unreachable`, `Truncated`, `Changed`, `Full`."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
+def scrub(text: str) -> str:
+    """Black out credentials: in addresses, in signatures, and the values of the environment's secrets."""
+    text = USER.sub(r"\1", text)
+    text = PARAMETER.sub(r"\1***", text)
+    text = KEY_ID.sub("***", text)
+    for name in SECRETS:
+        value = os.environ.get(name, "")
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, "***")
+    return text

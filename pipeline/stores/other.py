@@ -1,0 +1,148 @@
+"""Whatever else fsspec opens: Google's and Azure's stores by their packages, and memory for tests.
+
+A create is the package's own exclusive write. A replacement compares and then writes, which a second writer can come
+between: `Probe` says so.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+
+import fsspec
+
+from pipeline.stores import errors
+from pipeline.stores.errors import StoreError
+from pipeline.stores.place import Entry, Part
+
+PACKAGES = {"gs": "gs", "gcs": "gs", "az": "azure", "abfs": "azure", "adl": "azure"}
+"""The extra of ours that brings each one."""
+VERSIONS = ("etag", "ETag", "mtime", "updated", "last_modified", "LastModified", "created")
+WITHIN = threading.Lock()
+"""One writer at a time within a process: memory has no other guard."""
+
+
+class Other:
+    """A `Place` of an fsspec file system."""
+
+    def __init__(self, scheme: str) -> None:
+        self._scheme = scheme
+        file_system(scheme)
+
+    @property
+    def _system(self) -> fsspec.AbstractFileSystem:
+        return file_system(self._scheme)
+
+    def walk(self, path: str) -> Iterator[Entry]:
+        with self._words("read", path):
+            if not self._system.exists(path):
+                return
+            if not self._system.isdir(path):
+                yield self.head(path)
+                return
+        yield from self.below(path.rstrip("/") + "/", None)
+
+    def below(self, stem: str, levels: int | None) -> Iterator[Entry]:
+        folder, _, start = stem.rpartition("/")
+        with self._words("list", folder):
+            if not self._system.isdir(folder):
+                return
+            listing = self._system.ls(folder, detail=True)
+        for info in sorted(listing, key=placed):
+            if not last_name(info).startswith(start):
+                continue
+            if info["type"] != "directory":
+                yield self._entry(info)
+            elif levels is None or levels > 0:
+                yield from self.below(str(info["name"]).rstrip("/") + "/", None if levels is None else levels - 1)
+
+    def head(self, path: str) -> Entry:
+        with self._words("read", path):
+            return self._entry(self._system.info(path))
+
+    def part(self, path: str, begin: int, end: int | None, version: str | None) -> Part:
+        found = self.head(path)
+        if version is not None and found.version != version:
+            raise StoreError(errors.CHANGED, f"{self._scheme}://{path} changed while it was read")
+        stop = found.size if end is None else min(end, found.size)
+        if stop <= begin:
+            return Part(b"", found.size, found.version)
+        with self._words("read", path):
+            payload: bytes = self._system.cat_file(path, start=begin, end=stop)
+        if len(payload) != stop - begin:
+            raise StoreError(errors.TRUNCATED, f"{self._scheme}://{path}: {len(payload)} of {stop - begin} bytes came")
+        return Part(payload, found.size, found.version)
+
+    def create(self, path: str, payload: bytes) -> bool:
+        with WITHIN, self._words("write", path):
+            self._make_folder(path)
+            try:
+                self._system.pipe_file(path, payload, mode="create")
+            except FileExistsError:
+                return False
+        return True
+
+    def replace(self, path: str, payload: bytes, version: str) -> str | None:
+        with WITHIN, self._words("write", path):
+            if not self._system.exists(path) or self.head(path).version != version:
+                return None
+            self._system.pipe_file(path, payload)
+            return self.head(path).version
+
+    def put(self, path: str, payload: bytes) -> None:
+        with WITHIN, self._words("write", path):
+            self._make_folder(path)
+            self._system.pipe_file(path, payload)
+
+    def delete(self, path: str) -> None:
+        with self._words("delete", path):
+            if self._system.exists(path):
+                self._system.rm_file(path)
+
+    def sweep(self, path: str) -> int:
+        return 0
+
+    def _make_folder(self, path: str) -> None:
+        """Where folders are real."""
+        self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+
+    def _entry(self, info: Mapping[str, object]) -> Entry:
+        version = next((str(info[name]) for name in VERSIONS if info.get(name)), "")
+        return Entry(str(info["name"]), int(str(info["size"] or 0)), version.strip('"'))
+
+    @contextmanager
+    def _words(self, verb: str, path: str) -> Iterator[None]:
+        uri = f"{self._scheme}://{path}"
+        try:
+            yield
+        except FileNotFoundError:
+            raise StoreError(errors.NOT_FOUND, f"{uri}: no such object") from None
+        except PermissionError as error:
+            raise StoreError(errors.DENIED, f"permission denied to {verb} {uri}: {error}") from None
+        except OSError as error:
+            raise StoreError(errors.BROKEN, f"could not {verb} {uri}: {error}") from None
+
+
+def placed(info: Mapping[str, object]) -> bytes:
+    """Its place in the order of whole paths: a folder sorts as its name and a slash."""
+    return (last_name(info) + ("/" if info["type"] == "directory" else "")).encode()
+
+
+def last_name(info: Mapping[str, object]) -> str:
+    """The last part of its path."""
+    return str(info["name"]).rstrip("/").rpartition("/")[2]
+
+
+@cache
+def file_system(scheme: str) -> fsspec.AbstractFileSystem:
+    """One per process, from the ambient credentials."""
+    try:
+        return fsspec.filesystem(scheme, use_listings_cache=False)
+    except ImportError:
+        extra = PACKAGES.get(scheme, scheme)
+        message = f"{scheme}:// needs a package that is not installed: pip install 'stenopool[{extra}]'"
+        raise StoreError(errors.UNSUPPORTED, message) from None
+
+
+os.register_at_fork(after_in_child=file_system.cache_clear)
