@@ -1,0 +1,62 @@
+"""What an input turned out to be, and the rules that the user set for reading it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pipeline.inputs.rows import Row
+from pipeline.storage import Entry
+
+FORMATS = ("audio", "nemo", "parquet", "webdataset", "commonvoice", "librispeech", "kaldi", "lhotse", "shar")
+"""What an input can be, as the user names it."""
+
+
+@dataclass(frozen=True)
+class PlanRules:
+    """How inputs become shards."""
+
+    format: str | None = None
+    """What every input is, one of `FORMATS`; None: look."""
+    shard_size: int = 1024
+    """Loose recordings of a shard."""
+    tar_bytes: int = 4 << 30
+    """A tar larger than this is split at members into shards of about a quarter of it: one small read per member."""
+    parquet_bytes: int = 512 << 20
+    """A Parquet file larger than this is split into its row groups."""
+    roots: tuple[str, ...] = ()
+    """Folders that a manifest may point into, besides its own."""
+    audio_column: str | None = None
+    """The Parquet column with audio; None: look."""
+    reference_column: str | None = None
+    """The column or field with what was said; None: look."""
+    tars: str | None = None
+    """Tars of a tarred NeMo manifest, numbered like `audio__OP_0..127_CL_.tar`; None: `audio_<shard_id>.tar` beside."""
+    generation: int = 1
+    """Number of this plan, from 1: a part of its shards' names."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One input, recognised."""
+
+    form: str
+    """One of `FORMATS`."""
+    uri: str
+    """The object; a folder, for the forms that are read from one."""
+    rules: PlanRules
+    entries: Iterable[Entry] = field(default=(), repr=False)
+    """What is in it, where it is a folder: sorted, read once."""
+    tar: str | None = None
+    """The tar of this NeMo manifest, where the user named it."""
+
+
+Planner: TypeAlias = Callable[[Found], Iterator[tuple[str, Row]]]
+"""Yields what the reader of each row is called (see `sources.READERS`), and the row."""
+
+
+class PlanError(Exception):
+    """The inputs cannot be planned: every reason, one per line."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))

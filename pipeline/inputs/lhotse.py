@@ -1,0 +1,85 @@
+"""Lhotse cuts (JSON lines), and Shar: numbered files of cuts, each with a tar of its audio.
+
+A mixed or padded cut is made of several recordings; such a cut is a failed row.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from pipeline.inputs.found import Found, PlanRules
+from pipeline.inputs.lines import Line, fields, lines
+from pipeline.inputs.nemo import seconds, unreadable
+from pipeline.inputs.paths import first_entry, folder_of, name_of, resolve
+from pipeline.inputs.rows import Json, Row, extra_of, is_text
+from pipeline.schema import Failure
+
+FORM, SHAR = "lhotse", "shar"
+KNOWN = ("id", "start", "duration", "channel", "recording", "type", "supervisions")
+
+
+def rows(found: Found) -> Iterator[tuple[str, Row]]:
+    """Yield a row per cut."""
+    for line in lines(found.uri):
+        row = _row(line, found.uri, found.rules)
+        yield FORM, unreadable(found.uri, line, row) if isinstance(row, Failure) else row
+
+
+def shar_rows(found: Found) -> Iterator[tuple[str, Row]]:
+    """Yield a container per file of cuts: its tar, and in `extra` where the cuts are."""
+    cuts = [entry for entry in found.entries if is_shar(name_of(entry.uri))]
+    for entry in cuts:
+        name = name_of(entry.uri).removeprefix("cuts.").removesuffix(".gz").removesuffix(".jsonl")
+        tar = f"{folder_of(entry.uri)}/recording.{name}.tar"
+        state = first_entry(tar)
+        inside = {"prefix": f"{name_of(folder_of(entry.uri))}/{name}", "cuts": entry.uri}
+        version = f"{entry.version}+{state.version if state else ''}"
+        yield SHAR, Row(None, tar, bytes=state.size if state else None, version=version, extra=json.dumps(inside))
+
+
+def is_shar(name: str) -> bool:
+    """Whether this is a file of cuts, by its name."""
+    return name.startswith("cuts.") and name.removesuffix(".gz").endswith(".jsonl")
+
+
+def told(cut: Mapping[str, Json]) -> tuple[str | None, str | None]:
+    """What was said in a cut, and what else is known of it."""
+    spoken = [each for each in _list(cut.get("supervisions")) if isinstance(each, dict)]
+    texts = [text for each in spoken if isinstance(text := each.get("text"), str)]
+    rest: dict[str, Json] = {name: value for name, value in cut.items() if name not in KNOWN}
+    first = spoken[0] if len(spoken) == 1 else {}
+    rest |= {name: first[name] for name in ("speaker", "language", "gender", "custom") if first.get(name) is not None}
+    return " ".join(texts) if texts else None, extra_of(rest, ())
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
+def _row(line: Line, uri: str, rules: PlanRules) -> Row | Failure:
+    cut = fields(line)
+    if isinstance(cut, Failure):
+        return cut
+    place = _place(cut, uri, rules)
+    begin, duration = seconds(cut.get("start")), seconds(cut.get("duration"))
+    name, channel = cut.get("id"), cut.get("channel")
+    for problem in (place, begin, duration):
+        if isinstance(problem, Failure):
+            return problem
+    if not isinstance(name, str) or not is_text(name):
+        return Failure("BadLine", "plan", f"the cut of line {line.number} has no id")
+    reference, extra = told(cut)
+    alone = channel if isinstance(channel, int) else None
+    return Row(name, str(place), begin=begin, duration=duration, channel=alone, reference=reference, extra=extra)  # type: ignore[arg-type]
+
+
+def _place(cut: Mapping[str, Json], uri: str, rules: PlanRules) -> str | Failure:
+    recording = cut.get("recording")
+    sources = _list(recording.get("sources")) if isinstance(recording, dict) else []
+    if len(sources) != 1 or not isinstance(sources[0], dict):
+        return Failure("Unsupported", "plan", f"a {cut.get('type', 'cut')} without one recording of one source")
+    kind, source = sources[0].get("type"), str(sources[0].get("source"))
+    if kind == "command":
+        return Failure("PipedCommand", "plan", f"{source!r} is a command, and commands of an input are never run")
+    if kind not in ("file", "url"):
+        return Failure("Unsupported", "plan", f"audio of the type {kind!r} is not read here")
+    return resolve(source, folder_of(uri), rules.roots)

@@ -1,0 +1,72 @@
+"""Text that comes line by line, compressed or not; a line that cannot be read is a line that says so."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from pipeline.inputs.rows import Json
+from pipeline.schema import Failure
+from pipeline.storage import StoreError, open_input
+
+LONGEST = 16 * 2**20
+"""Bytes of a line: more is not a manifest."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line that is not blank."""
+
+    number: int
+    """From 1, blank ones counted."""
+    text: str
+    failure: Failure | None = None
+
+
+def lines(uri: str) -> Iterator[Line]:
+    """Yield the lines of a text object; where it ends too early, a last one says so."""
+    number = 0
+    with open_input(uri) as file:
+        try:
+            for number, raw in enumerate(_raw(_unpacked(file)), 1):
+                if raw.strip():
+                    yield _line(number, raw)
+        except (EOFError, gzip.BadGzipFile, zlib.error, StoreError, OSError) as error:
+            yield Line(number + 1, "", Failure("Truncated", "plan", f"{uri} ends at line {number}: {error}"))
+
+
+def fields(line: Line) -> Mapping[str, Json] | Failure:
+    """The line as a JSON object."""
+    if line.failure:
+        return line.failure
+    try:
+        value = json.loads(line.text)
+    except (ValueError, RecursionError) as error:
+        return Failure("NotJson", "plan", f"line {line.number} is not JSON: {error}")
+    if not isinstance(value, dict):
+        return Failure("NotJson", "plan", f"line {line.number} is not a JSON object")
+    return value
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    magic = file.read(2)
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if magic == b"\x1f\x8b" else file  # type: ignore[return-value]
+
+
+def _raw(file: BinaryIO) -> Iterator[bytes]:
+    while line := file.readline(LONGEST):
+        yield line
+        while len(line) == LONGEST and not line.endswith(b"\n"):
+            line = file.readline(LONGEST)
+
+
+def _line(number: int, raw: bytes) -> Line:
+    if len(raw) == LONGEST:
+        return Line(number, "", Failure("TooLarge", "plan", f"line {number} is longer than {LONGEST} bytes"))
+    try:
+        return Line(number, raw.decode("utf-8-sig" if number == 1 else "utf-8").strip("\r\n"))
+    except UnicodeDecodeError as error:
+        return Line(number, "", Failure("NotText", "plan", f"line {number} is not UTF-8: {error}"))

@@ -1,0 +1,143 @@
+"""The plan as a Parquet file: shards lie whole in its row groups, in the order of their names.
+
+So a worker reads the rows of one shard without the rest, and nobody holds the corpus.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.inputs.found import PlanRules
+from pipeline.inputs.rows import Row, key, unpacked
+from pipeline.inputs.seen import Seen
+from pipeline.plan import shards_of
+from pipeline.schema import PLAN
+
+GROUP = 8192
+"""Rows of a row group, at least, where there are so many: few groups make a small footer."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the rows of a shard stand in the plan."""
+
+    shard: str
+    row_group: int
+    first: int
+    """Row of the row group at which it begins."""
+    rows: int
+    """Recordings; 1 where it is a container."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What was written into a plan."""
+
+    shards: int
+    rows: int
+    """Recordings, and containers."""
+    containers: int
+    """Rows whose recordings are known only when they are read."""
+    failed: int
+    """Recordings that the plan itself refused."""
+    bytes: int
+    """Of audio, where the input told."""
+
+
+def write_plan(tables: Iterable[pa.Table], file: BinaryIO) -> Planned:
+    """Write shards, in their order."""
+    waiting: list[pa.Table] = []
+    total = Planned(0, 0, 0, 0, 0)
+    with pq.ParquetWriter(file, PLAN, compression="zstd", write_statistics=["shard"]) as writer:
+        for table in tables:
+            waiting.append(table)
+            total = _counted(total, table)
+            if sum(map(len, waiting)) >= GROUP:
+                writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 30)
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 30)
+    return total
+
+
+def _counted(total: Planned, table: pa.Table) -> Planned:
+    failed = len(table) - table["error"].null_count
+    size = pc.sum(table["bytes"]).as_py() or 0
+    containers = table["recording_id"].null_count
+    return Planned(
+        total.shards + 1,
+        total.rows + len(table),
+        total.containers + containers,
+        total.failed + failed,
+        total.bytes + size,
+    )
+
+
+def shards(file: BinaryIO) -> Iterator[Place]:
+    """Yield where each shard stands, a row group at a time."""
+    with pq.ParquetFile(file) as plan:
+        for group in range(plan.num_row_groups):
+            runs = pc.run_end_encode(plan.read_row_group(group, ["shard"])["shard"].combine_chunks())
+            first = 0
+            for end, shard in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
+                yield Place(shard, group, first, end - first)
+                first = end
+
+
+def shard_rows(file: BinaryIO, place: Place) -> pa.Table:
+    """The rows of one shard."""
+    with pq.ParquetFile(file) as plan:
+        return plan.read_row_group(place.row_group).slice(place.first, place.rows)
+
+
+def read_plan(file: BinaryIO) -> Iterator[pa.Table]:
+    """Yield every shard's rows."""
+    with pq.ParquetFile(file) as plan:
+        for group in range(plan.num_row_groups):
+            table = plan.read_row_group(group)
+            ends = pc.run_end_encode(table["shard"].combine_chunks()).run_ends.to_pylist()
+            for first, end in zip([0, *ends[:-1]], ends, strict=True):
+                yield table.slice(first, end - first)
+
+
+def new_or_changed(previous: Iterable[BinaryIO], current: Iterable[pa.Table], rules: PlanRules) -> Iterator[pa.Table]:
+    """Yield shards of what no earlier plan holds, or holds in another version; `rules.generation` names them."""
+    planned, ids, owners = Seen(), Seen(), Seen()
+    for file in previous:
+        for table in read_plan(file):
+            rows = list(unpacked(table))
+            planned.take([_content(row) for _, row in rows])
+            ids.take([key(row.recording_id) for _, row in rows if row.recording_id is not None])
+            owners.take([_owner(row) for _, row in rows if row.recording_id is not None])
+    return shards_of(_unplanned(current, planned, ids, owners), rules)
+
+
+def _unplanned(current: Iterable[pa.Table], planned: Seen, ids: Seen, owners: Seen) -> Iterator[tuple[str, Row]]:
+    for table in current:
+        rows = list(unpacked(table))
+        known = planned.has(np.array([_content(row) for _, row in rows], np.uint64))
+        yield from ((form, _own(row, ids, owners)) for (form, row), old in zip(rows, known, strict=True) if not old)
+
+
+def _own(row: Row, ids: Seen, owners: Seen) -> Row:
+    """The row, with another id where its own belongs to another recording of an earlier plan."""
+    if row.recording_id is None:
+        return row
+    taken = ids.has(np.array([key(row.recording_id)], np.uint64))[0]
+    same = owners.has(np.array([_owner(row)], np.uint64))[0]
+    return row if same or not taken else row._replace(recording_id=f"{row.recording_id}~{_owner(row):016x}"[:-8])
+
+
+def _content(row: Row) -> int:
+    """What must be the same for a row to be done already."""
+    part = (row.begin_byte, row.row_group, row.begin, row.duration, row.channel)
+    return key(row.uri, *part, row.version, row.reference, row.recording_id if row.error else None)
+
+
+def _owner(row: Row) -> int:
+    return key(row.recording_id, row.uri, row.begin, row.duration, row.channel)

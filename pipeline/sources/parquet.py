@@ -1,0 +1,78 @@
+"""Parquet tables with a column of audio: bytes, `struct<bytes, path>` as `datasets` writes it, or paths.
+
+A recording's id is its row in the file, so that it is the same however the file is split.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.inputs.paths import folder_of, resolve
+from pipeline.inputs.rows import Json, extra_of
+from pipeline.schema import Failure, Recording, Span
+from pipeline.sources.containers import Container, container, numbered
+from pipeline.sources.fetch import fetched
+from pipeline.storage import StoreError, open_input
+
+ROWS = 16
+"""Rows that are unpacked at once."""
+BUFFER = 1 << 20
+"""Bytes of a column that are read at once."""
+
+
+def read(rows: pa.Table) -> Iterator[Recording]:
+    """Yield a recording per row of the file, or of one row group of it."""
+    return fetched((recording, None) for recording in numbered(_read(container(rows))))
+
+
+def _read(box: Container) -> Iterator[Recording]:
+    first = at = promised = 0
+    try:
+        with open_input(box.uri) as file, pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as table:
+            groups = range(table.num_row_groups) if box.row_group is None else [box.row_group]
+            sizes = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
+            first = at = sum(sizes[: groups[0]]) if groups else 0
+            promised = sum(sizes[group] for group in groups)
+            for batch in table.iter_batches(
+                ROWS,
+                row_groups=groups,
+            ):
+                for values in batch.to_pylist():
+                    yield _recording(box, at, values)
+                    at += 1
+    except StoreError as error:
+        yield box.failed(f"{at}-", Failure(error.kind, "sources", str(error)))
+    except (OSError, pa.ArrowException) as error:
+        message = f"{box.uri} cannot be read from row {at} on, of {first + promised}: {error}"
+        yield box.failed(f"{at}-", Failure("Truncated", "sources", message))
+
+
+def _recording(box: Container, at: int, values: Mapping[str, Json]) -> Recording:
+    column = box.inside.get("audio")
+    if not isinstance(column, str) or column not in values:
+        return box.failed(str(at), Failure("NoAudio", "sources", f"{box.uri} has no audio column"))
+    sound = values[column]
+    audio = _audio(box, sound)
+    if isinstance(audio, Failure):
+        return box.failed(str(at), audio)
+    said = values.get(box.reference) if box.reference else None
+    rest = {name: value for name, value in values.items() if not isinstance(value, bytes)}
+    rest[column] = sound.get("path") if isinstance(sound, Mapping) else sound if isinstance(sound, str) else None
+    extra = extra_of({name: value for name, value in rest.items() if value is not None}, (box.reference or "",))
+    reference = said if isinstance(said, str) else None
+    return Recording(box.shard, 0, f"{box.prefix}/{at}", f"{box.uri}#{at}", audio, reference=reference, extra=extra)
+
+
+def _audio(box: Container, sound: object) -> bytes | Span | Failure:
+    """The bytes, or where the path leads that stands instead of them."""
+    if isinstance(sound, Mapping):
+        sound = sound.get("path") if sound.get("bytes") is None else sound["bytes"]
+    if isinstance(sound, bytes):
+        return sound
+    if not isinstance(sound, str):
+        return Failure("NoAudio", "sources", "the row has no audio")
+    roots = box.inside.get("roots")
+    named = [root for root in roots if isinstance(root, str)] if isinstance(roots, list) else []
+    place = resolve(sound, folder_of(box.uri), named)
+    return Failure(place.kind, "sources", place.message) if isinstance(place, Failure) else Span(place)

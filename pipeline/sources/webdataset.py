@@ -1,0 +1,102 @@
+"""WebDataset tars: the files of one sample stand together, and share their name up to the first dot.
+
+Audio is a recording; the `.txt` beside it what was said, the `.json` beside it what else is known.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from pipeline.inputs.nemo import member_uri
+from pipeline.inputs.rows import Json, extra_of, is_audio, readable, reference_of
+from pipeline.schema import Failure, Recording, Span
+from pipeline.sources.containers import Container, container, numbered
+from pipeline.sources.fetch import LARGE
+from pipeline.storage import StoreError, open_input
+from pipeline.tars import Member, TarError, members
+
+LONGEST_TEXT = 4 << 20
+"""Bytes of a text beside the audio."""
+TEXTS = ("txt", "json")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A member that matters here, with its content where it is not large."""
+
+    member: Member
+    content: bytes | Span | None
+
+
+def read(rows: pa.Table) -> Iterator[Recording]:
+    """Yield the recordings of a tar, or of a stretch of it; where it cannot be read on, a last one says so."""
+    return numbered(_read(container(rows)))
+
+
+def _read(box: Container) -> Iterator[Recording]:
+    try:
+        with open_input(box.uri) as file:
+            for _, sample in groupby(_parts(file, box), key=lambda part: part.member.key):
+                yield from _sample(box, list(sample))
+    except TarError as error:
+        yield box.failed(f"tail@{error.at}", Failure("Truncated", "sources", f"{box.uri}: {error.message}"))
+    except StoreError as error:
+        yield box.failed("tail", Failure(error.kind, "sources", str(error)))
+
+
+def content(file: BinaryIO, uri: str, member: Member) -> bytes | Span:
+    """The bytes of a member, or where they are if they are many."""
+    if member.size > LARGE:
+        return Span(uri, member.begin, member.begin + member.size)
+    file.seek(member.begin)
+    found = file.read(member.size)
+    if len(found) != member.size:
+        raise TarError(member.header, f"{member.name} ends after {len(found)} of {member.size} bytes")
+    return found
+
+
+def _parts(file: BinaryIO, box: Container) -> Iterator[Part]:
+    for member in members(file, box.begin, box.end):
+        if is_audio(member.name):
+            yield Part(member, None if member.failure else content(file, box.uri, member))
+        elif member.ending in TEXTS and not member.failure and member.size <= LONGEST_TEXT:
+            yield Part(member, content(file, box.uri, member))
+
+
+def _sample(box: Container, parts: Sequence[Part]) -> Iterator[Recording]:
+    texts = {part.member.ending: part.content for part in parts if part.member.ending in TEXTS}
+    reference, extra = _told(texts, box.reference)
+    for part in parts:
+        member = part.member
+        if member.ending in TEXTS:
+            continue
+        if member.failure:
+            yield box.failed(member.name, member.failure)
+            continue
+        name, uri = f"{box.prefix}/{readable(member.name)}", member_uri(box.uri, member.name)
+        yield Recording(box.shard, 0, name, uri, part.content, reference=reference, extra=extra)
+
+
+def _told(texts: Mapping[str, bytes | Span | None], column: str | None) -> tuple[str | None, str | None]:
+    """What was said and what else is known, of one sample."""
+    known = _fields(texts.get("json"))
+    said = known.get(column) if column else reference_of(known)
+    text = texts.get("txt")
+    if isinstance(text, bytes):
+        said = text.decode("utf-8", "replace").strip()
+    rest = {name: value for name, value in known.items() if value != said or value is None}
+    return readable(said) if isinstance(said, str) else None, extra_of(rest, ())
+
+
+def _fields(text: bytes | Span | None) -> Mapping[str, Json]:
+    if not isinstance(text, bytes):
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
