@@ -19,8 +19,10 @@ Levels = npt.NDArray[np.float32]
 WINDOW_SECONDS = 0.2
 """A cut lies in the middle of the quietest window of this length."""
 FRAMES_PER_SECOND = 50
-FLOOR = 1e-10
+FLOOR = np.float32(1e-10)
 """The power below which everything is equally quiet: -100 dB, less than the last bit of 16."""
+SILENCE = np.float32(-200)
+"""The level of a frame of zeros."""
 
 
 class Meter(Protocol):
@@ -60,13 +62,13 @@ class Loudness:
 
     def heard(self, levels: Levels) -> slice:
         """Everything, if one sample of it is not zero."""
-        return slice(0, len(levels) if np.isfinite(levels).any() else 0)
+        return slice(0, len(levels) if (levels > SILENCE).any() else 0)
 
 
 def _decibels(frames: Samples) -> Levels:
-    """(frames, samples) -> the level of each; minus infinity where all are zero."""
-    power = np.square(frames, dtype=np.float64).mean(1)
-    return np.where(frames.any(1), np.round(10 * np.log10(power + FLOOR)), -np.inf).astype(np.float32)
+    """(frames, samples) -> the level of each."""
+    power = np.einsum("fs,fs->f", frames, frames) / np.float32(frames.shape[1])
+    return np.where(power > 0, np.round(10 * np.log10(power + FLOOR)), SILENCE)
 
 
 @dataclass(frozen=True)
@@ -130,13 +132,15 @@ class Cutter:
         self.total += len(samples)
 
     def _quietest(self, most: int) -> int:
-        """Frames from the last cut to the next: the middle of the quietest window, the latest of equals."""
+        """Frames from the last cut to the next: the middle of the quietest window, or of the last run of equals."""
         least, window = self._bounds.shortest, self._bounds.window
         self._levels = [np.concatenate(self._levels)]
         levels = self._levels[0][self._cut - self._begin :]
         around = levels[least - window // 2 : most - window // 2 + window]
         sums = np.lib.stride_tricks.sliding_window_view(around, window).sum(1)
-        return least + int(np.flatnonzero(sums == sums.min())[-1])
+        equals = np.flatnonzero(sums == sums.min())
+        run = equals[equals - np.arange(len(equals)) == equals[-1] - len(equals) + 1]
+        return least + int(run[len(run) // 2])
 
     def _piece(self, end: int | None) -> Piece:
         """The piece from the last cut to frame `end`, or to the end of the stream."""

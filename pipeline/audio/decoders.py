@@ -17,7 +17,7 @@ from pipeline.audio.rules import AudioError
 from pipeline.audio.source import Source
 from pipeline.schema import Samples
 
-BLOCK = 1 << 15
+BLOCK = 1 << 16
 """Samples of all channels in a block: few enough to stay in the cache until they are resampled."""
 UNKNOWN = 1 << 40
 """libsndfile's frame counts above this mean that the header gives none."""
@@ -131,6 +131,9 @@ class Ffmpeg:
             self.close()
             raise AudioError("NoSound", f"it is {self._container.format.long_name} without an audio track")
         self._stream = self._container.streams.audio[0]
+        if self._stream.codec_context is None:
+            self.close()  # type: ignore[unreachable]  # PyAV's types leave this case out
+            raise DecoderError("FFmpeg: it has no decoder for the audio track")
         self._stream.codec_context.thread_count = 1
         self._frames = self._decoded()
         first = next(self._frames, None)  # a decoder knows its rate for sure only now

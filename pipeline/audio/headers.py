@@ -14,8 +14,8 @@ from pipeline.audio.source import Source
 SLACK = 64
 """Bytes that a header may promise too many: writers forget to subtract their own header."""
 MOST_CHUNKS = 10_000
-MOST_FRAME, MOST_PAGE, MOST_TAG = 2_048, 1 << 16, 1 << 16
-"""Bytes of an MP3 frame, of an Ogg page, and of the tags that may follow an MP3."""
+MOST_PAGE = 1 << 16
+"""Bytes of the largest Ogg page, rounded up."""
 OPUS, AAC, MATROSKA = "Ogg Opus", "AAC", "Matroska or WebM"
 WEAK = ("MP3", AAC)
 """Formats that any file may seem to be by its first two bytes."""
@@ -200,6 +200,14 @@ def _ogg(source: Source) -> Layout:
     return Layout(name, whole=False)
 
 
+def breaks_off(source: Source, layout: Layout) -> bool:
+    """Whether AAC, which promises nothing, ends within a frame. Asked only when it is broken: it walks all frames."""
+    at = layout.begin
+    while layout.name == AAC and len(head := source.at(at, 7)) == 7 and AFTER_TAGS[1][0].match(head):
+        at += max(7, int.from_bytes(head[3:6], "big") >> 5 & 0x1FFF)
+    return at > source.size - 7
+
+
 def _mp3(source: Source) -> Layout:
     """Without Xing's count libsndfile guesses a length, and stops there however long the file is."""
     begin = _untagged(source)
@@ -210,8 +218,9 @@ def _mp3(source: Source) -> Layout:
     if tag[:4] not in (b"Xing", b"Info") or tag[7] & 3 != 3:
         return Layout("MP3", begin, streams=True)
     end = begin + int.from_bytes(tag[12:16], "big")
-    whole = end <= source.size + MOST_FRAME
-    return Layout("MP3", begin, end, whole, streams=not whole or source.size - end > MOST_TAG)
+    whole = end <= source.size + SLACK
+    alone = end >= source.size or source.at(end, 3) in (b"TAG", b"APE", b"LYR")
+    return Layout("MP3", begin, end, whole, streams=not (whole and alone))
 
 
 def _tagged(source: Source) -> Layout | None:
@@ -235,7 +244,7 @@ class _Named:
     name: str
 
     def __call__(self, source: Source) -> Layout:
-        return Layout(self.name)
+        return Layout(self.name, _untagged(source))
 
 
 AFTER_TAGS: tuple[tuple[re.Pattern[bytes], Callable[[Source], Layout]], ...] = (

@@ -3,20 +3,20 @@
 import io
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import fsspec
-
 from pipeline.audio.decoders import DecoderError, Sound, open_sound
-from pipeline.audio.headers import Layout, look
+from pipeline.audio.headers import Layout, breaks_off, look
 from pipeline.audio.rules import AudioError, AudioRules
 from pipeline.audio.source import Source
 from pipeline.schema import SKIPPED, Recording, Samples, Span
+from pipeline.storage import StoreError, open_input
+from pipeline.stores import errors
 
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
-"""Frames per second that audio may have; beyond, a header is damaged."""
+LASTING = (errors.NOT_FOUND, errors.DENIED, errors.TRUNCATED, errors.UNSUPPORTED)
+"""What storage says of a recording and not of its own state. Everything else is raised: the shard is read again."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,17 @@ class Audio:
     layout: Layout | None
     sound: Sound
 
+    def close(self) -> None:
+        """Let go of the decoder."""
+        self.sound.close()
+
     def blocks(self, rules: AudioRules) -> Iterator[Samples]:
         """Its frames from `begin` on, `duration` long: (frames, channels)."""
         first, end = _stretch(self.recording, self.sound.rate)
         _refuse_early(self, first, end, rules)
-        position = self.sound.seek(first)
-        start, budget = position, rules.most_bytes
+        position, budget = 0, rules.most_bytes
         try:
+            position = self.sound.seek(first) if first else 0
             for block in self.sound.blocks():
                 budget -= block.nbytes
                 wanted = block[max(0, first - position) : None if end is None else max(0, end - position)]
@@ -49,7 +53,7 @@ class Audio:
             raise self._broken(position, str(error)) from None
         self.source.check()
         self._check_promise(position)
-        if position <= first and first > start:
+        if first >= position and first:
             raise AudioError("OutOfRange", f"it begins at {_seconds(first, self)} of {_seconds(position, self)}")
 
     def _check_promise(self, position: int) -> None:
@@ -61,11 +65,17 @@ class Audio:
     def _cut_off(self) -> bool:
         return self.layout is not None and self.layout.whole is False
 
+    def _seems_cut_off(self) -> bool:
+        """Where no header tells: whether decoding went wrong at the very end of the file."""
+        if self.layout is None or self.layout.whole is not None:
+            return False
+        return self.source.exhausted or breaks_off(self.source, self.layout)
+
     def _broken(self, position: int, reason: str) -> AudioError:
         found = _seconds(position, self)
         promised = self._promised(position)
         of = f" of {_seconds(promised, self)} that its header promises" if promised else ""
-        if self._cut_off() or (self.layout is not None and self.layout.whole is None and self.source.exhausted):
+        if self._cut_off() or self._seems_cut_off():
             return AudioError("Truncated", f"it breaks off after {found}{of}: {reason}")
         return AudioError("Corrupt", f"it is damaged: {found}{of} can be decoded: {reason}")
 
@@ -81,37 +91,32 @@ class Audio:
 
 @contextmanager
 def open_audio(recording: Recording) -> Iterator[Audio]:
-    """Open what a recording points to; an `AudioError` where that is no audio."""
+    """Open what a recording points to; an `AudioError` where that is no audio, or is not there."""
     with ExitStack() as stack:
-        source = Source(_open(recording.audio))
-        stack.callback(source.close)
-        if not source.size:
-            raise AudioError("EmptyFile", "it has no bytes")
-        layout = look(source)
-        source.check()
-        sound = open_sound(source, layout)
-        stack.callback(sound.close)
-        source.exhausted = False  # looking at the header may have gone to the end
-        if not LOWEST_RATE <= sound.rate <= HIGHEST_RATE:
-            raise AudioError(
-                "Unsupported", f"its header says {sound.rate} Hz: {LOWEST_RATE} to {HIGHEST_RATE} can be read"
-            )
-        if sound.channels < 1:
-            raise AudioError("Unsupported", "its header says that it has no channels")
-        yield Audio(recording, source, layout, sound)
+        try:
+            source = stack.enter_context(closing(Source(_open(recording.audio))))
+            yield stack.enter_context(closing(_open_sound(recording, source)))
+        except StoreError as error:
+            if error.kind not in LASTING:
+                raise
+            raise AudioError(error.kind, str(error)) from None
 
 
 def _open(audio: bytes | Span | None) -> BinaryIO:
-    if not isinstance(audio, Span):
-        return io.BytesIO(audio or b"")
-    try:
-        with fsspec.open(audio.uri, "rb") as file:
-            file.seek(audio.begin)
-            return io.BytesIO(file.read(-1 if audio.end is None else audio.end - audio.begin))
-    except FileNotFoundError:
-        raise AudioError("NotFound", f"{audio.uri} does not exist") from None
-    except PermissionError:
-        raise AudioError("Denied", f"{audio.uri} may not be read") from None
+    if isinstance(audio, Span):
+        return open_input(audio.uri, audio.begin, audio.end)
+    return io.BytesIO(audio or b"")
+
+
+def _open_sound(recording: Recording, source: Source) -> Audio:
+    if not source.size:
+        raise AudioError("EmptyFile", "it has no bytes")
+    layout = look(source)
+    source.check()
+    sound = open_sound(source, layout)
+    source.check()
+    source.exhausted = False  # looking at the header may have gone to the end
+    return Audio(recording, source, layout, sound)
 
 
 def _stretch(recording: Recording, rate: int) -> tuple[int, int | None]:
@@ -131,10 +136,6 @@ def _refuse_early(audio: Audio, first: int, end: int | None, rules: AudioRules) 
     known = [frame for frame in (end, audio.sound.promised) if frame is not None]
     if known:
         _refuse_length(audio, min(known) - first, rules)
-    if audio.sound.channels > rules.most_channels:
-        raise AudioError(
-            "TooManyChannels", f"it has {audio.sound.channels} channels, and {rules.most_channels} are allowed"
-        )
 
 
 def _refuse_late(audio: Audio, frames: int, budget: int, rules: AudioRules) -> None:

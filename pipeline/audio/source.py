@@ -7,6 +7,8 @@ a broken connection a short recording. So it is kept here, and raised again by `
 import os
 from typing import BinaryIO
 
+from pipeline.storage import StoreError
+
 
 class Source:
     """A file that never raises while a decoder reads it."""
@@ -16,7 +18,7 @@ class Source:
         self.size = file.seek(0, os.SEEK_END)
         self.exhausted = False
         """Whether a reader has asked for more than there was since `rewind`."""
-        self._error: OSError | None = None
+        self._error: OSError | StoreError | None = None
         self.rewind()
 
     def rewind(self) -> None:
@@ -30,7 +32,7 @@ class Source:
             return b""
         try:
             content = self._file.read(count)
-        except OSError as error:
+        except (OSError, StoreError) as error:
             self._error = error
             return b""
         self.exhausted |= len(content) < count

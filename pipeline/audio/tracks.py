@@ -12,6 +12,9 @@ from pipeline.audio.resampling import Resampler, mix
 from pipeline.audio.rules import AudioError, AudioRules
 from pipeline.schema import Failure, Recording, Samples, Segment
 
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+"""Frames per second that audio may have; beyond, a header is damaged."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -34,6 +37,10 @@ UNOPENED = Choice(1, None, 1, mix)
 def choose(audio: Audio, rules: AudioRules) -> list[Choice]:
     """The rows that a recording makes."""
     rate, channels, asked = audio.sound.rate, audio.sound.channels, audio.recording.channel
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise AudioError("Unsupported", f"its header says {rate} Hz: {LOWEST_RATE} to {HIGHEST_RATE} can be read")
+    if not 1 <= channels <= rules.most_channels:
+        raise AudioError("TooManyChannels", f"it has {channels} channels: 1 to {rules.most_channels} are allowed")
     if asked is not None:
         if not 0 <= asked < channels:
             raise AudioError("NoSuchChannel", f"it has {channels} channels, and channel {asked}, from 0, was asked for")

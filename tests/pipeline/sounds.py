@@ -3,6 +3,8 @@
 import io
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
@@ -36,9 +38,15 @@ def encode(samples: Samples, rate: int = RATE, form: str = "WAV", subtype: str |
 
 
 def encode_ffmpeg(samples: Samples, rate: int, form: str, codec: str, options: dict[str, str] | None = None) -> bytes:
-    """By FFmpeg: what libsndfile cannot write."""
-    file = io.BytesIO()
-    with av.open(file, "w", format=form, options=options or {}) as container:
+    """By FFmpeg: what libsndfile cannot write. Through a file, which one option of MP4's opens a second time."""
+    with TemporaryDirectory() as folder:
+        write_ffmpeg(Path(folder, "sound"), samples, rate, form, codec, options or {})
+        return Path(folder, "sound").read_bytes()
+
+
+def write_ffmpeg(path: Path, samples: Samples, rate: int, form: str, codec: str, options: dict[str, str]) -> None:
+    """One channel, as FFmpeg writes it."""
+    with av.open(str(path), "w", format=form, options=options) as container:
         stream = container.add_stream(codec, rate=rate)
         assert isinstance(stream, av.AudioStream)
         stream.layout = "mono"
@@ -53,7 +61,6 @@ def encode_ffmpeg(samples: Samples, rate: int, form: str, codec: str, options: d
             for made in resampler.resample(given):
                 container.mux(stream.encode(made))
         container.mux(stream.encode(None))
-    return file.getvalue()
 
 
 def recording(audio: bytes, **more: float) -> Recording:
