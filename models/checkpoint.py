@@ -3,7 +3,6 @@
 Everything that does not fit is found before any weight is copied, and said at once.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models.config import ConfigError, Json, read_json
+from models.config import ConfigError, Json, read_json, write_json
 from models.frontend import Frontend, LogMel, Waveform
 from models.model import SpeechModel
 from models.registry import ARCHITECTURES, Blueprint, architecture_name, encoder_config
@@ -91,8 +90,8 @@ def write_checkpoint(model: SpeechModel, published: Json, folder: Path) -> None:
     weights = ARCHITECTURES[model.architecture].blueprint(config).weights
     tensors = {name: tensor.contiguous() for name, tensor in weights.publish(model.state_dict()).items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    _write(folder / "config.json", config)
-    _write(folder / "preprocessor_config.json", _published_frontend(model.frontend))
+    write_json(folder / "config.json", config)
+    write_json(folder / "preprocessor_config.json", _published_frontend(model.frontend))
 
 
 def _frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]:
@@ -168,10 +167,6 @@ def _published_frontend(frontend: Frontend) -> dict[str, object]:
         "padding_value": 0.0,
         "return_attention_mask": True,
     }
-
-
-def _write(path: Path, content: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _bare(stored: Stored, prefix: str, name: str) -> Stored:

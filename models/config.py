@@ -189,6 +189,12 @@ def read_json(path: Path) -> Json:
     return content
 
 
+def write_json(path: Path, content: Json) -> None:
+    """A JSON object to a file."""
+    text = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
 def require_sound(problems: list[str], *configs: Flawed) -> None:
     """Stop where sizes contradict one another, with what else is wrong."""
     flaws = [flaw for config in configs for flaw in config.flaws()]
