@@ -4,13 +4,14 @@ The weights are read from the silero-vad package's files. The package itself is 
 one thread in the whole process.
 """
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,44 +28,63 @@ PAD = 8
 """Frames around speech that are passed on with it: a quarter of a second."""
 
 
+State = tuple[Tensor, Tensor]
+"""What the LSTM remembers."""
+
+
 class SileroNetwork(nn.Module):
     """Spectrum, four convolutions over the 4 steps of a frame, and an LSTM from frame to frame."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stft_conv = nn.Conv1d(1, 258, 256, stride=128, bias=False)
-        self.conv1 = nn.Conv1d(129, 128, 3, padding=1)
-        self.conv2 = nn.Conv1d(128, 64, 3, stride=2, padding=1)
-        self.conv3 = nn.Conv1d(64, 64, 3, stride=2, padding=1)
-        self.conv4 = nn.Conv1d(64, 128, 3, padding=1)
+        self.spectrum = nn.Conv1d(1, 258, 256, stride=128, bias=False)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(before, after, 3, stride=stride, padding=1)
+            for before, after, stride in ((129, 128, 1), (128, 64, 2), (64, 64, 2), (64, 128, 1))
+        )
         self.lstm = nn.LSTM(128, 128)
-        self.final_conv = nn.Conv1d(128, 1, 1)
+        self.speech = nn.Conv1d(128, 1, 1)
 
-    def forward(self, frames: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, frames: Tensor, state: State) -> tuple[Tensor, State]:
         """(frames, BEFORE + FRAME) -> the probability of speech in each, and the state after them."""
         x = F.pad(frames, (0, AFTER), mode="reflect")[:, None]
-        x = self.stft_conv(x)
+        x = self.spectrum(x)
         x = (x[:, :129].square() + x[:, 129:].square()).sqrt()  # (frames, frequencies, steps)
-        for convolution in (self.conv1, self.conv2, self.conv3, self.conv4):
+        for convolution in self.convolutions:
             x = convolution(x).relu()
         x, state = self.lstm(x.squeeze(-1), state)
-        return self.final_conv(x.relu()[..., None]).sigmoid().flatten(), state
+        return self.speech(x.relu()[..., None]).sigmoid().flatten(), state
+
+
+RENAMED = (
+    (re.compile(r"^_model\.stft\.forward_basis_buffer"), "spectrum.weight"),
+    (re.compile(r"^_model\.encoder\.(\d)\.reparam_conv"), r"convolutions.\1"),
+    (re.compile(r"^_model\.decoder\.rnn\.(\w+)"), r"lstm.\1_l0"),
+    (re.compile(r"^_model\.decoder\.decoder\.2"), "speech"),
+)
 
 
 @cache
 def network() -> SileroNetwork:
-    """The published weights."""
+    """The published network for 16 kHz, in plain torch: a batch of frames is convolved at once."""
     spec = find_spec("silero_vad")
     if spec is None or spec.origin is None:
-        raise ValueError(
-            "cut is 'silero', and the package silero-vad is not installed: pip install 'stenopool[silero]'"
-        )
-    weights = load_file(Path(spec.origin).parent / "data" / "silero_vad_16k.safetensors")
-    renamed = {name.replace("lstm_cell.", "lstm.").replace("_ih", "_ih_l0").replace("_hh", "_hh_l0"): tensor
-               for name, tensor in weights.items()}  # fmt: skip
+        raise ValueError("the package silero-vad is not installed: pip install 'stenopool[silero]'")
+    published = torch.jit.load(Path(spec.origin).parent / "data" / "silero_vad.jit", map_location="cpu")
     made = SileroNetwork()
-    made.load_state_dict(renamed)
+    made.load_state_dict(_renamed(published.state_dict()))
     return made.eval().requires_grad_(requires_grad=False)
+
+
+def _renamed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published names, of which `_model_8k` is left out, as ours."""
+    ours = {}
+    for name, tensor in weights.items():
+        if name.startswith("_model."):
+            for theirs, our in RENAMED:
+                name = theirs.sub(our, name)  # noqa: PLW2901 each rule works on what the others left
+            ours[name] = tensor
+    return ours
 
 
 class Speech:
