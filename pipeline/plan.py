@@ -38,21 +38,21 @@ def plan(inputs: Sequence[str], rules: PlanRules = DEFAULT) -> Iterator[pa.Table
 
     What is wrong with the set-up is raised here, before the first one, with every reason at once.
     """
-    problems = list(_wrong_rules(rules))
+    problems = list(_wrong(inputs, rules))
     begun: list[Iterator[tuple[str, Row]]] = []
-    for written in inputs:
+    for written in inputs if rules.format in (None, *FORMATS) else ():
         try:
             begun.extend(_begun(found) for found in look(written, rules))
         except (UnknownError, StoreError) as problem:
-            problems.append(f"input {written}: {problem}")
-    if not inputs:
-        problems.append("no input is named")
+            problems.append(str(problem))
     if problems:
         raise PlanError(problems)
     return shards_of(named(chain.from_iterable(begun), Seen()), rules)
 
 
-def _wrong_rules(rules: PlanRules) -> Iterator[str]:
+def _wrong(inputs: Sequence[str], rules: PlanRules) -> Iterator[str]:
+    if not inputs:
+        yield "no input is named"
     if rules.format is not None and rules.format not in FORMATS:
         yield f"format {rules.format}: {', '.join(FORMATS)} are known"
     if rules.shard_size < 1:
@@ -65,7 +65,7 @@ def _begun(found: Found) -> Iterator[tuple[str, Row]]:
     first = next(rows, None)
     if first is None:
         raise UnknownError(f"{found.uri} holds no audio that can be planned as {found.form}")
-    if first[0] == containers.PARQUET and '"audio": ' not in (first[1].extra or ""):
+    if first[0] == containers.PARQUET and '"audio": null' in (first[1].extra or ""):
         raise UnknownError(f"{first[1].uri} has no column of audio (bytes or paths): name it with audio_column")
     return chain([first], rows)
 

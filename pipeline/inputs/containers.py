@@ -4,7 +4,8 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pyarrow as pa
@@ -90,32 +91,48 @@ def _key(member: Member | None) -> str | None:
 
 def parquet_shards(entry: Entry, root: str, rules: PlanRules) -> Iterator[Row]:
     """Yield one row per file, or one per row group of a large file."""
-    inside: dict[str, Json] = {"prefix": prefix(entry.uri, root), "roots": [folder_of(entry.uri), *rules.roots]}
-    whole = Row(None, entry.uri, bytes=entry.size, version=entry.version)
-    try:
-        with open_input(entry.uri) as file, pq.ParquetFile(file) as table:
-            columns = audio_columns(table.schema_arrow, rules)
-            groups = [table.metadata.row_group(group).total_byte_size for group in range(table.num_row_groups)]
-    except (StoreError, OSError, pa.ArrowException):
-        columns, groups = {}, []  # the reader tells what is wrong with it
-    whole = whole._replace(extra=json.dumps(inside | columns))
-    if entry.size <= rules.parquet_bytes or len(groups) < 2:
+    told = _columns(entry.uri, rules)
+    roots = [folder_of(entry.uri), *rules.roots]
+    inside: dict[str, Json] = {"prefix": prefix(entry.uri, root), "roots": roots, **told.names}
+    whole = Row(None, entry.uri, bytes=entry.size, version=entry.version, extra=json.dumps(inside))
+    if entry.size <= rules.parquet_bytes or len(told.groups) < 2:
         yield whole
         return
-    for group, size in enumerate(groups):
+    for group, size in enumerate(told.groups):
         yield whole._replace(row_group=group, bytes=size)
 
 
-def audio_columns(schema: pa.Schema, rules: PlanRules) -> dict[str, str]:
+@dataclass(frozen=True)
+class _Told:
+    """What a footer tells."""
+
+    names: Mapping[str, str | None]
+    """The columns of `audio` and `reference`; none where the footer cannot be read, which the reader then tells."""
+    groups: Sequence[int]
+    """Bytes of the row groups."""
+
+
+def _columns(uri: str, rules: PlanRules) -> _Told:
+    try:
+        with open_input(uri) as file, pq.ParquetFile(file) as table:
+            audio, reference = audio_columns(table.schema_arrow, rules.audio_column, rules.reference_column)
+            groups = [table.metadata.row_group(group).total_byte_size for group in range(table.num_row_groups)]
+    except (StoreError, OSError, pa.ArrowException):
+        return _Told(
+            {"audio": rules.audio_column, "reference": rules.reference_column} if rules.audio_column else {}, ()
+        )
+    return _Told({"audio": audio, "reference": reference}, groups)
+
+
+def audio_columns(schema: pa.Schema, audio: str | None, reference: str | None) -> tuple[str | None, str | None]:
     """Which columns hold the audio and what was said: the user's, those that `datasets` marks, or known names."""
     marked = [name for name, feature in _features(schema).items() if _is_audio_feature(feature)]
-    named = [rules.audio_column] if rules.audio_column else [*marked, *AUDIO_COLUMNS]
-    audio = next((name for name in named if name in schema.names and _holds_audio(schema.field(name).type)), None)
-    if audio is None and not rules.audio_column:
-        audio = next((field.name for field in schema if _is_audio_struct(field.type)), None)
-    references = [rules.reference_column] if rules.reference_column else REFERENCES
-    said = next((name for name in references if name in schema.names and _is_text(schema.field(name).type)), None)
-    return {name: value for name, value in (("audio", audio), ("reference", said)) if value is not None}
+    structs = [field.name for field in schema if _is_audio_struct(field.type)]
+    named = [audio] if audio else [*marked, *AUDIO_COLUMNS, *structs]
+    found = next((name for name in named if name in schema.names and _holds_audio(schema.field(name).type)), None)
+    texts = [reference] if reference else REFERENCES
+    said = next((name for name in texts if name in schema.names and _is_text(schema.field(name).type)), None)
+    return found, said
 
 
 def _features(schema: pa.Schema) -> Mapping[str, object]:

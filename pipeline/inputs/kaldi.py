@@ -28,7 +28,7 @@ def rows(found: Found) -> Iterator[tuple[str, Row]]:
     else:
         written = _recordings(found.uri, folder, found.rules)
     for row in written:
-        yield FORM, row if row.error else _told(row, told)
+        yield FORM, _told(row, told)
 
 
 def _spooled(uri: str) -> Spool:
@@ -41,7 +41,7 @@ def _spooled(uri: str) -> Spool:
 
 
 def _split(text: str) -> tuple[str, str]:
-    parts = text.strip().split(None, 1)
+    parts = text.strip().split(None, 1) or [""]
     return parts[0], parts[1] if len(parts) == 2 else ""
 
 
@@ -61,7 +61,7 @@ def _recordings(uri: str, folder: str, rules: PlanRules) -> Iterator[Row]:
     for line in lines(uri):
         name, written = ("", "") if line.failure else _split(line.text)
         place = line.failure or _place(written, folder, rules)
-        yield unreadable(uri, line, place) if isinstance(place, Failure) else Row(name, place)
+        yield unreadable(uri, line, place, name) if isinstance(place, Failure) else Row(name, place)
 
 
 def _place(written: str, folder: str, rules: PlanRules) -> str | Failure:
@@ -73,7 +73,7 @@ def _place(written: str, folder: str, rules: PlanRules) -> str | Failure:
 def _segments(uri: str, recordings: Spool, folder: str, rules: PlanRules) -> Iterator[Row]:
     for line in lines(uri):
         row = _segment(line, recordings, folder, rules)
-        yield unreadable(uri, line, row) if isinstance(row, Failure) else row
+        yield unreadable(uri, line, row, _split(line.text)[0]) if isinstance(row, Failure) else row
 
 
 def _segment(line: Line, recordings: Spool, folder: str, rules: PlanRules) -> Row | Failure:

@@ -20,8 +20,9 @@ KNOWN = ("id", "start", "duration", "channel", "recording", "type", "supervision
 def rows(found: Found) -> Iterator[tuple[str, Row]]:
     """Yield a row per cut."""
     for line in lines(found.uri):
-        row = _row(line, found.uri, found.rules)
-        yield FORM, unreadable(found.uri, line, row) if isinstance(row, Failure) else row
+        cut = fields(line)
+        row = cut if isinstance(cut, Failure) else _row(line, cut, found.uri, found.rules)
+        yield FORM, unreadable(found.uri, line, row, _id(cut)) if isinstance(row, Failure) else row
 
 
 def shar_rows(found: Found) -> Iterator[tuple[str, Row]]:
@@ -55,17 +56,19 @@ def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _row(line: Line, uri: str, rules: PlanRules) -> Row | Failure:
-    cut = fields(line)
-    if isinstance(cut, Failure):
-        return cut
+def _id(cut: Mapping[str, Json] | Failure) -> str:
+    name = "" if isinstance(cut, Failure) else cut.get("id")
+    return name if isinstance(name, str) and is_text(name) else ""
+
+
+def _row(line: Line, cut: Mapping[str, Json], uri: str, rules: PlanRules) -> Row | Failure:
     place = _place(cut, uri, rules)
     begin, duration = seconds(cut.get("start")), seconds(cut.get("duration"))
-    name, channel = cut.get("id"), cut.get("channel")
+    name, channel = _id(cut), cut.get("channel")
     for problem in (place, begin, duration):
         if isinstance(problem, Failure):
             return problem
-    if not isinstance(name, str) or not is_text(name):
+    if not name:
         return Failure("BadLine", "plan", f"the cut of line {line.number} has no id")
     reference, extra = told(cut)
     alone = channel if isinstance(channel, int) else None

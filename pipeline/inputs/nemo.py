@@ -35,9 +35,9 @@ def rows(found: Found) -> Iterator[tuple[str, Row]]:
         yield _tarred(found, Line(int(number), text))
 
 
-def unreadable(uri: str, line: Line, failure: Failure) -> Row:
-    """The failed row of a manifest's line."""
-    return poisoned(f"{name_of(uri)}#line={line.number}", uri, failure.kind, f"{uri}: {failure.message}")
+def unreadable(uri: str, line: Line, failure: Failure, name: str = "") -> Row:
+    """The failed row of a manifest's line; without a name it is called after its place."""
+    return poisoned(name or f"{name_of(uri)}#line={line.number}", uri, failure.kind, f"{uri}: {failure.message}")
 
 
 def member_uri(tar: str, member: str) -> str:

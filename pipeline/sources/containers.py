@@ -29,10 +29,9 @@ class Container:
         """How the ids of its recordings begin."""
         return str(self.inside["prefix"])
 
-    @property
-    def reference(self) -> str | None:
-        """The user's column of reference texts."""
-        value = self.inside.get("reference")
+    def said(self, what: str) -> str | None:
+        """A column that the planner or the user named."""
+        value = self.inside.get(what)
         return value if isinstance(value, str) else None
 
     def failed(self, name: str, failure: Failure) -> Recording:

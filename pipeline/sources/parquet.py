@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.inputs.containers import audio_columns
 from pipeline.inputs.paths import folder_of, resolve
 from pipeline.inputs.rows import Json, extra_of
 from pipeline.schema import Failure, Recording, Span
@@ -34,12 +35,13 @@ def _read(box: Container) -> Iterator[Recording]:
             sizes = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
             first = at = sum(sizes[: groups[0]]) if groups else 0
             promised = sum(sizes[group] for group in groups)
-            for batch in table.iter_batches(
-                ROWS,
-                row_groups=groups,
-            ):
+            columns = audio_columns(table.schema_arrow, box.said("audio"), box.said("reference"))
+            if columns[0] is None:
+                yield box.failed(f"{at}-", Failure("NoAudio", "sources", f"{box.uri} has no column of audio"))
+                return
+            for batch in table.iter_batches(ROWS, row_groups=groups):
                 for values in batch.to_pylist():
-                    yield _recording(box, at, values)
+                    yield _recording(box, at, values, columns)
                     at += 1
     except StoreError as error:
         yield box.failed(f"{at}-", Failure(error.kind, "sources", str(error)))
@@ -48,18 +50,18 @@ def _read(box: Container) -> Iterator[Recording]:
         yield box.failed(f"{at}-", Failure("Truncated", "sources", message))
 
 
-def _recording(box: Container, at: int, values: Mapping[str, Json]) -> Recording:
-    column = box.inside.get("audio")
-    if not isinstance(column, str) or column not in values:
-        return box.failed(str(at), Failure("NoAudio", "sources", f"{box.uri} has no audio column"))
-    sound = values[column]
+def _recording(
+    box: Container, at: int, values: Mapping[str, Json], columns: tuple[str | None, str | None]
+) -> Recording:
+    column, told = columns
+    sound = values[column or ""]
     audio = _audio(box, sound)
     if isinstance(audio, Failure):
         return box.failed(str(at), audio)
-    said = values.get(box.reference) if box.reference else None
+    said = values.get(told or "")
     rest = {name: value for name, value in values.items() if not isinstance(value, bytes)}
-    rest[column] = sound.get("path") if isinstance(sound, Mapping) else sound if isinstance(sound, str) else None
-    extra = extra_of({name: value for name, value in rest.items() if value is not None}, (box.reference or "",))
+    rest[column or ""] = sound.get("path") if isinstance(sound, Mapping) else sound if isinstance(sound, str) else None
+    extra = extra_of({name: value for name, value in rest.items() if value is not None}, (told or "",))
     reference = said if isinstance(said, str) else None
     return Recording(box.shard, 0, f"{box.prefix}/{at}", f"{box.uri}#{at}", audio, reference=reference, extra=extra)
 

@@ -38,14 +38,8 @@ def read(rows: pa.Table) -> Iterator[Recording]:
 
 
 def _read(box: Container) -> Iterator[Recording]:
-    try:
-        with open_input(box.uri) as file:
-            for _, sample in groupby(_parts(file, box), key=lambda part: part.member.key):
-                yield from _sample(box, list(sample))
-    except TarError as error:
-        yield box.failed(f"tail@{error.at}", Failure("Truncated", "sources", f"{box.uri}: {error.message}"))
-    except StoreError as error:
-        yield box.failed("tail", Failure(error.kind, "sources", str(error)))
+    for _, sample in groupby(_parts(box), key=lambda part: part.member.key):
+        yield from _sample(box, list(sample))
 
 
 def content(file: BinaryIO, uri: str, member: Member) -> bytes | Span:
@@ -59,17 +53,28 @@ def content(file: BinaryIO, uri: str, member: Member) -> bytes | Span:
     return found
 
 
-def _parts(file: BinaryIO, box: Container) -> Iterator[Part]:
-    for member in members(file, box.begin, box.end):
-        if is_audio(member.name):
-            yield Part(member, None if member.failure else content(file, box.uri, member))
-        elif member.ending in TEXTS and not member.failure and member.size <= LONGEST_TEXT:
-            yield Part(member, content(file, box.uri, member))
+def _parts(box: Container) -> Iterator[Part]:
+    """Yield the audio and the texts; where it cannot be read on, a last part that says so, and raise nothing."""
+    try:
+        with open_input(box.uri) as file:
+            for member in members(file, box.begin, box.end):
+                if is_audio(member.name):
+                    yield Part(member, None if member.failure else content(file, box.uri, member))
+                elif member.ending in TEXTS and not member.failure and member.size <= LONGEST_TEXT:
+                    yield Part(member, content(file, box.uri, member))
+    except TarError as error:
+        yield _tail(f"tail@{error.at}", Failure("Truncated", "sources", f"{box.uri}: {error.message}"))
+    except StoreError as error:
+        yield _tail("tail", Failure(error.kind, "sources", str(error)))
+
+
+def _tail(name: str, failure: Failure) -> Part:
+    return Part(Member(name, 0, 0, 0, failure), None)
 
 
 def _sample(box: Container, parts: Sequence[Part]) -> Iterator[Recording]:
     texts = {part.member.ending: part.content for part in parts if part.member.ending in TEXTS}
-    reference, extra = _told(texts, box.reference)
+    reference, extra = _told(texts, box.said("reference"))
     for part in parts:
         member = part.member
         if member.ending in TEXTS:

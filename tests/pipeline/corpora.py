@@ -69,3 +69,10 @@ def by_id(found: Sequence[Recording]) -> dict[str, Recording]:
     named = {recording.recording_id: recording for recording in found}
     assert len(named) == len(found)
     return named
+
+
+def kinds(found: Sequence[Recording]) -> list[str | None]:
+    """How each recording failed, or None."""
+    assert all((each.audio is None) == (each.failure is not None) for each in found)
+    assert [each.ordinal for each in found] == list(range(len(found)))
+    return [each.failure.kind if each.failure else None for each in found]
