@@ -3,6 +3,8 @@
 Two ids share their eight bytes once in 10^7 plans of a million; then one of them gets a longer name, and none is lost.
 """
 
+import itertools
+import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -46,35 +48,38 @@ class Seen:
 
 
 def named(rows: Iterator[tuple[str, Row]], seen: Seen) -> Iterator[tuple[str, Row]]:
-    """Give every row an id that no other has.
+    """Give every recording an id that no other has, and every container a prefix that no other has.
 
     The first of several keeps its name; the others get a mark made of where they lie, the same in every plan.
     """
     while batch := list(islice(rows, AT_ONCE)):
-        fresh = seen.take([key(_name(row)) for _, row in batch])
-        for (form, row), new in zip(batch, fresh, strict=True):
-            yield form, row if new else _renamed(row, seen)
-
-
-def _name(row: Row) -> str:
-    """What must be unique: a recording's id, or what the ids of a container's recordings begin with."""
-    if row.recording_id is not None:
-        return row.recording_id
-    return "/".join(map(str, (row.extra, row.begin_byte, row.row_group)))
+        fresh = iter(seen.take([key("id", row.recording_id) for _, row in batch if row.recording_id is not None]))
+        for form, row in batch:
+            if row.recording_id is None:
+                yield form, _container(row, seen)
+            else:
+                yield form, row if next(fresh) else _renamed(row, seen)
 
 
 def _renamed(row: Row, seen: Seen) -> Row:
-    place = key(row.uri, row.begin, row.duration, row.channel, row.begin_byte, row.row_group, row.reference)
-    count = 1
-    while True:
-        mark = f"~{place:016x}"[:9] + (f".{count}" if count > 1 else "")
-        other = _marked(row, mark)
-        if seen.take([key(_name(other))])[0]:
-            return other
-        count += 1
+    place = key(row.uri, row.begin, row.duration, row.channel, row.reference)
+    for count in itertools.count(1):
+        name = f"{row.recording_id}~{place:016x}"[:-8] + (f".{count}" if count > 1 else "")
+        if seen.take([key("id", name)])[0]:
+            return row._replace(recording_id=name)
+    raise AssertionError  # counting has no end
 
 
-def _marked(row: Row, mark: str) -> Row:
-    if row.recording_id is not None:
-        return row._replace(recording_id=row.recording_id + mark)
-    return row._replace(extra=(row.extra or "").replace('"prefix": "', f'"prefix": "{mark[1:]}/', 1))
+def _container(row: Row, seen: Seen) -> Row:
+    """The parts of one container share their prefix; another container of that name, or the same again, gets a mark."""
+    inside = json.loads(row.extra or "{}")
+    name = inside["prefix"]
+    part = (name, row.uri, row.begin_byte, row.row_group)
+    count = next(count for count in itertools.count(1) if seen.take([key("part", count, *part)])[0])
+    first = seen.take([key("prefix", name)])[0]
+    if first:
+        seen.take([key("owner", name, row.uri)])
+    if count == 1 and (first or seen.has(np.array([key("owner", name, row.uri)], np.uint64))[0]):
+        return row
+    mark = f"{key(row.uri):016x}"[:8] + (f".{count}" if count > 1 else "")
+    return row._replace(extra=json.dumps(inside | {"prefix": f"{mark}/{name}"}))

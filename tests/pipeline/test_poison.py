@@ -86,9 +86,14 @@ def test_the_second_of_an_id_keeps_its_row_under_a_name_of_its_own(tmp_path: Pat
 
 def test_two_inputs_of_one_name_keep_all_their_recordings(tmp_path: Path) -> None:
     for side in ("x", "y"):
-        written(tmp_path / side / "set", {"a.wav": clip(1), "t.tar": tarred([("b.wav", clip(2))])})
-    found = by_id(read(tmp_path / "x/set", tmp_path / "y/set"))
-    assert len(found) == 4
+        audio = {"audio": [clip(n) for n in range(6)]}
+        written(tmp_path / side / "set", {"a.wav": clip(1), "t.tar": tarred([(f"{n}.wav", clip(n)) for n in range(9)])})
+        pq.write_table(pa.table(audio), tmp_path / side / "set/p.parquet", row_group_size=3 if side == "x" else 2)
+    inputs = [tmp_path / "x/set", tmp_path / "y/set", tmp_path / "y/set"]
+    for rules in (PlanRules(), PlanRules(parquet_bytes=1, tar_bytes=9000)):
+        found = by_id(read(*inputs, rules=rules))
+        assert len(found) == 3 * (1 + 9 + 6)
+        assert list(by_id(read(*inputs, rules=rules))) == list(found)
 
 
 def test_a_name_that_is_not_utf_8_is_spelled_out(tmp_path: Path) -> None:
