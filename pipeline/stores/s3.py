@@ -21,6 +21,7 @@ from pipeline.stores.errors import StoreError
 from pipeline.stores.place import Entry, Part
 from pipeline.stores.retry import Patience, TransientError, patiently
 from pipeline.stores.s3_listing import in_order
+from pipeline.stores.s3_quick import quick
 from pipeline.stores.s3_words import explain, is_transient, read_answer
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ CONFIG = {
     "request_checksum_calculation": "when_required",  # some servers refuse the trailing checksums: see `payload_of`
     "response_checksum_validation": "when_required",
 }
+HEADERS = {"IfMatch": "If-Match"}
+"""Options that HTTP spells differently."""
 LARGEST_PUT = 5 << 30
 """Bytes of one PUT; several parts are never used, since servers do not hold their completion to a condition."""
 
@@ -71,6 +74,9 @@ class Bucket:
                 entry = self.head(path)
                 return Part(b"", entry.size, entry.version)
             options["Range"] = f"bytes={begin}-{'' if end is None else end - 1}"
+        at_once = quick(path, {HEADERS.get(name, name): value for name, value in options.items()})
+        if at_once is not None:
+            return at_once
         try:
             return self._ask("read", path, lambda: fetch(path, options))
         except PastTheEndError:

@@ -14,6 +14,7 @@ from pipeline.plan import plan
 from pipeline.schema import Recording, Span
 from pipeline.sources import fetch, recordings
 from pipeline.storage import Store
+from pipeline.stores import s3, s3_quick
 from pipeline.stores.disk import Disk
 from pipeline.stores.errors import StoreError
 from pipeline.stores.place import Part
@@ -151,3 +152,17 @@ def test_credentials_never_reach_a_plan_or_a_failure(corpus: str, monkeypatch: p
     found = list(recordings(shard))
     assert kinds(found) == ["Denied"] * 8
     assert hidden not in str(found) + str(shard.to_pylist())
+
+
+def test_small_reads_take_the_quick_way_and_what_goes_wrong_there_the_thorough_one(
+    corpus: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shard,) = plan([f"{corpus}/loose"])
+    thorough: list[str] = []
+    fetched = s3.fetch
+    monkeypatch.setattr(s3, "fetch", lambda path, options: thorough.append(path) or fetched(path, options))
+    whole = list(recordings(shard))
+    assert [name.rpartition("/")[2] for name in thorough] == ["zero.wav"]
+    monkeypatch.setattr(s3_quick, "make", lambda *_: None)
+    assert list(recordings(shard)) == whole
+    assert len(thorough) == 1 + 8
