@@ -29,6 +29,11 @@ class Frontend(Protocol):
         """Samples from one input to the next: 1 for a waveform."""
         ...
 
+    @property
+    def window(self) -> int:
+        """Samples that one input is made of: 1 for a waveform."""
+        ...
+
     def __call__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> Padded:
         """1-D clips -> padded inputs."""
         ...
@@ -45,6 +50,11 @@ class Waveform:
 
     @property
     def hop(self) -> int:
+        """Every sample is an input."""
+        return 1
+
+    @property
+    def window(self) -> int:
         """Every sample is an input."""
         return 1
 

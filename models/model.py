@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from models.clock import Clock, make_clock
 from models.encoder import Encoder
 from models.frontend import Frontend
 from models.heads import Head, Places, Reading
@@ -53,6 +54,11 @@ class SpeechModel(nn.Module):
     def seconds_per_frame(self) -> float:
         """Seconds from one hidden frame to the next."""
         return self.frontend.hop * self.encoder.shape.stride / self.sample_rate
+
+    @property
+    def clock(self) -> Clock:
+        """When each hidden frame is, in whole samples."""
+        return make_clock(self.encoder.shape, self.frontend.hop, self.frontend.window)
 
     @property
     def device(self) -> torch.device:

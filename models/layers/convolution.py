@@ -29,6 +29,8 @@ class ConvShape:
     channels: tuple[int, ...]
     kernels: tuple[int, ...]
     strides: tuple[int, ...]
+    pads: tuple[int, ...] = ()
+    """Zeros before the first input of each convolution; none where this is empty."""
 
     @property
     def stride(self) -> int:
@@ -42,6 +44,11 @@ class ConvShape:
         for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
             samples = (samples - 1) * stride + kernel
         return samples
+
+    @property
+    def lead(self) -> int:
+        """Samples before a clip's own that its first frame sees."""
+        return sum(pad * prod(self.strides[:i]) for i, pad in enumerate(self.pads))
 
     def frames(self, samples: int) -> int:
         """Frames of a clip: 0 if it is too short for one."""
