@@ -32,7 +32,8 @@ from models.protocol import (
     Tokens,
     Units,
 )
-from models.search import greedy
+from models.search import read_tokens
+from models.vocabulary import Vocabulary
 
 Reading = tuple[Packed, ...]
 
@@ -136,6 +137,8 @@ class CtcHead(nn.Module):
         super().__init__()
         self.config = config
         self.project = nn.Linear(width, config.vocab_size)
+        self.vocabulary: Vocabulary | None = None
+        """What tokens write, for a search that heeds words."""
 
     def forward(self, encoder: Encoder, features: Packed) -> Reading:
         """Features -> logits per frame."""
@@ -147,8 +150,9 @@ class CtcHead(nn.Module):
         return FrameLogits(places.frames(reading[0]), places.lengths)
 
     def predict(self, reading: Reading, search: Search | None = None) -> list[Tokens]:
-        """Greedy tokens."""
-        return greedy(reading[0], self.config.pad_token_id)
+        """Tokens, as the search says."""
+        asked = search if isinstance(search, CtcSearch) else CtcSearch()
+        return read_tokens(reading[0], self.config.pad_token_id, asked, self._surfaces() if asked.heeds_words else None)
 
     def empty(self) -> Tokens:
         """No frame, no token."""
@@ -180,6 +184,11 @@ class CtcHead(nn.Module):
         if self.config.ctc_loss_reduction == "sum":
             return Loss(per_clip, per_clip.sum())
         return Loss(per_clip, (per_clip / counts.clamp_min(1).to(per_clip.device)).mean())
+
+    def _surfaces(self) -> list[str] | None:
+        if self.vocabulary is None:
+            return None
+        return [self.vocabulary.surface(i) for i in range(self.config.vocab_size)]
 
     def _targets(self, labels: object) -> Tensor:
         ids = torch.as_tensor(labels)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.clock import Clock, make_clock
 from models.encoder import Encoder
 from models.frontend import Frontend
-from models.heads import Head, Places, Reading
+from models.heads import CtcHead, Head, Places, Reading
 from models.layers import packing
 from models.layers.packing import Packed
 from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused, Search
@@ -42,6 +42,8 @@ class SpeechModel(nn.Module):
         """The published class name."""
         self.vocabulary = vocabulary
         """Ids to text, where the checkpoint has a vocabulary."""
+        if isinstance(head, CtcHead):
+            head.vocabulary = vocabulary
         self.labels = labels
         """Names of a classifier's scores, in order."""
 

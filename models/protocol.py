@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.language_model import LanguageModel
+
 Samples = npt.NDArray[np.generic] | Tensor
 """One clip: 1-D samples at the model's rate, floats in [-1, 1] or integers at full scale."""
 
@@ -101,10 +103,45 @@ class Loss:
 
 @dataclass(frozen=True)
 class CtcSearch:
-    """How a CTC head's frames become tokens."""
+    """How a CTC head's frames become tokens.
+
+    With all as it stands here, the best class of each frame. Otherwise readings are followed from frame to frame, each
+    scored by all its paths, by what a language model thinks of its words, and by the hot words in it.
+    """
 
     beam: int = 1
-    """Readings kept from frame to frame; 1 takes the best class of each frame."""
+    """Readings kept from frame to frame."""
+    language_model: LanguageModel | None = None
+    """Knows which words follow which: see `load_language_model`."""
+    language_weight: float = 0.5
+    """What the language model's log-probabilities are multiplied by."""
+    word_bonus: float = 0.0
+    """Added for every word: a language model by itself likes few."""
+    hotwords: tuple[str, ...] = ()
+    """Words to expect."""
+    hotword_boost: float = 5.0
+    """Added for every hot word, and in part for the beginning of one."""
+    n_best: int = 1
+    """Readings to give back; those of a clip are at most as many as the beam."""
+    classes: int = 64
+    """Classes of each frame that a reading may grow by, the best ones. A vocabulary of letters has fewer."""
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the best class of each frame is all that is asked for."""
+        return self.beam == 1 and self.n_best == 1 and not self.heeds_words
+
+    @property
+    def heeds_words(self) -> bool:
+        """Whether words count, so that a vocabulary is needed."""
+        return self.language_model is not None or bool(self.hotwords) or self.word_bonus != 0
+
+    def flaws(self) -> list[str]:
+        """Values that make no sense."""
+        counts = {"beam": self.beam, "n_best": self.n_best, "classes": self.classes}
+        return [f"{name} is {value}; at least 1 is needed" for name, value in counts.items() if value < 1] + (
+            [f"n_best is {self.n_best}, but beam keeps only {self.beam}"] if self.n_best > self.beam else []
+        )
 
 
 @dataclass(frozen=True)
@@ -121,6 +158,15 @@ Search = CtcSearch | Generation
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """One of the best readings of a clip."""
+
+    ids: tuple[int, ...]
+    score: float
+    """Log-probability of all its paths, with what words added."""
+
+
+@dataclass(frozen=True)
 class Tokens:
     """A clip as the tokens that its frames spell."""
 
@@ -131,6 +177,8 @@ class Tokens:
     """One past the last frame of each token."""
     scores: npt.NDArray[np.float32]
     """Mean posterior of each token over its frames, in [0, 1]."""
+    alternatives: "tuple[Alternative, ...]" = ()
+    """The best readings in order, the chosen one first; empty unless several were asked for."""
 
 
 @dataclass(frozen=True)

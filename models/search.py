@@ -1,12 +1,18 @@
 """From frames to tokens."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.beam import Found, Frames, search_beam
+from models.fusion import Fusion, Unheard, Words
 from models.layers.packing import Packed
-from models.protocol import Tokens
+from models.protocol import Alternative, CtcSearch, Tokens
+from models.spans import place_tokens
 
 
 def greedy(logits: Packed, blank: int) -> list[Tokens]:
@@ -25,6 +31,42 @@ def greedy(logits: Packed, blank: int) -> list[Tokens]:
     kept = ids[first] != blank
     table = torch.stack([ids[first], first, first + count])[:, kept].cpu().numpy().astype(np.int32)
     return _by_clip(table, (sums / count)[kept].cpu().numpy(), logits.lengths)
+
+
+def read_tokens(logits: Packed, blank: int, search: CtcSearch, surfaces: Sequence[str] | None) -> list[Tokens]:
+    """Each clip's tokens, as the search says. `surfaces` is what each token writes."""
+    if problems := search.flaws():
+        raise ValueError("; ".join(problems))
+    if search.greedy:
+        return greedy(logits, blank)
+    if search.heeds_words and surfaces is None:
+        raise ValueError("a language model or hot words need words, and this checkpoint has no vocabulary")
+    fusion = Unheard() if not search.heeds_words else _words(search, surfaces or (), logits)
+    order = sorted(range(len(logits.lengths)), key=lambda clip: -logits.lengths[clip])
+    clips = logits.values.double().log_softmax(-1).split(logits.lengths)
+    padded = torch.nn.utils.rnn.pad_sequence([clips[clip] for clip in order], batch_first=True)
+    frames = Frames(padded, tuple(logits.lengths[clip] for clip in order), blank)
+    found = search_beam(frames, search.beam, search.classes, search.n_best, fusion)
+    placed = place_tokens(frames, [readings[0] for readings in found.tokens])
+    told = [_with_alternatives(tokens, found, i) for i, tokens in enumerate(placed)] if search.n_best > 1 else placed
+    return [told[order.index(clip)] for clip in range(len(order))]
+
+
+def _words(search: CtcSearch, surfaces: Sequence[str], logits: Packed) -> Fusion:
+    return Words(
+        [*surfaces, *[""] * (logits.values.shape[1] - len(surfaces))],
+        logits.values.device,
+        language_model=search.language_model,
+        language_weight=search.language_weight,
+        word_bonus=search.word_bonus,
+        hotwords=search.hotwords,
+        hotword_boost=search.hotword_boost,
+    )
+
+
+def _with_alternatives(tokens: Tokens, found: Found, clip: int) -> Tokens:
+    pairs = zip(found.tokens[clip], found.scores[clip], strict=True)
+    return replace(tokens, alternatives=tuple(Alternative(tuple(ids), score) for ids, score in pairs))
 
 
 def _run_starts(ids: Tensor, logits: Packed) -> Tensor:

@@ -1,0 +1,255 @@
+"""N-gram language models of words, looked up for many readings at once.
+
+An ARPA file becomes sorted tables on the device, so that a frame costs a few searches, whatever the number of clips.
+A KenLM binary is asked word by word by its own library, and each answer is kept.
+"""
+
+import importlib.util
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from models.kenlm_binary import KenlmBinary
+
+PRIME = 0x100000001B3
+"""An odd multiplier for hashes; products wrap around in 64 bits."""
+NATURAL = math.log(10)
+"""ARPA files hold logarithms to base 10."""
+BINARY = b"mmap lm http://kheafield.com/code"
+"""How KenLM's binary files begin."""
+NOBODY = -1
+"""Where a context has no word."""
+
+
+class LanguageModelError(ValueError):
+    """A file that is no language model, and why."""
+
+
+class LanguageModel(Protocol):
+    """The role of both kinds. Words are known by the hash of their letters in lower case."""
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """The context before the first word."""
+        ...
+
+    @property
+    def spelled(self) -> dict[int, str] | None:
+        """How words are written, by their hashes, for a search to complete; None where hashes are enough."""
+        ...
+
+    def score(self, contexts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Natural log-probability of each word after (..., words) contexts, and the contexts after it."""
+        ...
+
+    def end(self, contexts: Tensor) -> Tensor:
+        """Natural log-probability that nothing follows."""
+        ...
+
+
+def wrapped(value: int) -> int:
+    """A whole number as 64 bits hold it."""
+    return (value + 2**63) % 2**64 - 2**63
+
+
+def name(word: str) -> int:
+    """The hash of a word's letters, whatever their case."""
+    value = 0
+    for letter in word.lower():
+        value = wrapped(value * PRIME + ord(letter) + 1)
+    return value
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Numbers under 64-bit keys."""
+
+    keys: Tensor
+    """Sorted."""
+    values: Tensor
+    """One row per key."""
+
+    @classmethod
+    def of(cls, keys: Sequence[int], values: Tensor) -> "Lookup":
+        """A table of these; of equal keys the first counts."""
+        keyed, order = torch.tensor(keys, dtype=torch.long).sort(stable=True)
+        fresh = torch.ones_like(keyed, dtype=torch.bool)
+        fresh[1:] = keyed[1:] != keyed[:-1]
+        return cls(keyed[fresh], values[order[fresh]])
+
+    def find(self, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """Each key's values (anything where it is not there), and whether it is there."""
+        if not len(self.keys):
+            return self.values.new_zeros((*keys.shape, *self.values.shape[1:])), torch.zeros_like(
+                keys, dtype=torch.bool
+            )
+        place = torch.searchsorted(self.keys, keys.contiguous()).clamp_max(len(self.keys) - 1)
+        return self.values[place], self.keys[place] == keys
+
+    def to(self, device: torch.device) -> "Lookup":
+        """The table where it is asked."""
+        return Lookup(self.keys.to(device), self.values.to(device))
+
+
+@dataclass(frozen=True)
+class Ngrams:
+    """An ARPA file's tables, with backing off."""
+
+    words: Lookup
+    """A word's hash -> its number."""
+    orders: tuple[Lookup, ...]
+    """By order, from one word: the hash of the n-gram's numbers -> natural log-probability and back-off weight."""
+    unknown: int
+    """The number of a word that is not known."""
+    start: tuple[int, ...]
+    """The context before the first word."""
+    stop: int
+    """The number of the end."""
+    spelled: None = None
+    """All words are known by their hashes."""
+
+    def score(self, contexts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Natural log-probability of each word after (..., words) contexts, and the contexts after it."""
+        tables = self._on(contexts.device)
+        numbers, known = tables.words.find(words)
+        return tables.follow(contexts, torch.where(known, numbers, self.unknown))
+
+    def end(self, contexts: Tensor) -> Tensor:
+        """Natural log-probability that nothing follows."""
+        tables = self._on(contexts.device)
+        return tables.follow(contexts, torch.full_like(contexts[..., 0], self.stop))[0]
+
+    def follow(self, contexts: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for words by their numbers."""
+        likely = torch.zeros(numbers.shape, dtype=torch.float64, device=numbers.device)
+        settled = torch.zeros(numbers.shape, dtype=torch.bool, device=numbers.device)
+        for order in range(len(self.orders), 0, -1):
+            history = contexts[..., contexts.shape[-1] - (order - 1) :] if order > 1 else contexts[..., :0]
+            whole = (history != NOBODY).all(-1)
+            found, there = self.orders[order - 1].find(_key(torch.cat([history, numbers[..., None]], -1)))
+            there = there & whole & ~settled
+            likely = torch.where(there, likely + found[..., 0], likely)
+            settled = settled | there
+            if order > 1:
+                weight, backs = self.orders[order - 2].find(_key(history))
+                likely = torch.where(backs & whole & ~settled, likely + weight[..., 1], likely)
+        return likely, torch.cat([contexts[..., 1:], numbers[..., None]], -1)
+
+    def _on(self, device: torch.device) -> "Ngrams":
+        if self.words.keys.device == device:
+            return self
+        moved = tuple(order.to(device) for order in self.orders)
+        return Ngrams(self.words.to(device), moved, self.unknown, self.start, self.stop)
+
+
+def _key(numbers: Tensor) -> Tensor:
+    """The hash of (..., words) numbers."""
+    key = torch.zeros_like(numbers[..., 0])
+    for column in numbers.unbind(-1):
+        key = key * PRIME + column + 1
+    return key
+
+
+def load_language_model(path: Path | str) -> LanguageModel:
+    """The language model in an ARPA file or a KenLM binary."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            binary = file.read(len(BINARY)) == BINARY
+    except OSError as error:
+        raise LanguageModelError(f"the language model {path} cannot be read ({error.strerror})") from error
+    return _read_binary(path) if binary else _read_arpa(path)
+
+
+def _read_binary(path: Path) -> KenlmBinary:
+    if importlib.util.find_spec("kenlm") is None:
+        raise LanguageModelError(f"the language model {path} is a KenLM binary: pip install 'stenopool[lm]' to read it")
+    try:
+        return KenlmBinary(path)
+    except (OSError, RuntimeError) as error:
+        raise LanguageModelError(f"the language model {path} is cut short or damaged ({error})") from error
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One line of an ARPA file."""
+
+    likely: float
+    words: tuple[str, ...]
+    back: float
+
+
+def _read_arpa(path: Path) -> Ngrams:
+    try:
+        sections = list(_sections(path))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise LanguageModelError(f"the language model {path} is no ARPA file: {error}") from error
+    if not sections or not sections[0]:
+        raise LanguageModelError(f"the language model {path} is no ARPA file: it has no \\1-grams: section")
+    unigrams = sections[0]
+    numbers = {entry.words[0]: i for i, entry in enumerate(unigrams)}
+    absent = [token for token in ("<s>", "</s>") if token not in numbers]
+    if absent:
+        raise LanguageModelError(f"the language model {path} has no {' and no '.join(absent)} among its words")
+    least = min(entry.likely for entry in unigrams if entry.likely > -90)
+    unknown = numbers.get("<unk>", numbers.get("<UNK>", len(numbers)))
+    if unknown == len(numbers):
+        numbers["<unk>"] = unknown
+        unigrams.append(_Entry(least - 1, ("<unk>",), 0.0))
+    likeliest_first = sorted(unigrams, key=lambda entry: -entry.likely)  # where only their case tells words apart
+    spoken = [entry.words[0] for entry in likeliest_first]
+    words = Lookup.of([name(word) for word in spoken], torch.tensor([numbers[word] for word in spoken]))
+    try:
+        orders = tuple(_table(section, numbers) for section in sections)
+    except KeyError as error:
+        raise LanguageModelError(f"the language model {path} has n-grams with {error}, which is no 1-gram") from error
+    context = [NOBODY] * max(len(sections) - 1, 1)
+    context[-1] = numbers["<s>"]
+    return Ngrams(words, orders, unknown, tuple(context), numbers["</s>"])
+
+
+def _table(section: Sequence[_Entry], numbers: dict[str, int]) -> Lookup:
+    rows = torch.tensor([[entry.likely, entry.back] for entry in section], dtype=torch.float64).reshape(-1, 2) * NATURAL
+    ids = [[numbers[word] for word in entry.words] for entry in section]
+    keys = _key(torch.tensor(ids, dtype=torch.long)).tolist() if ids else []
+    return Lookup.of(keys, rows)
+
+
+def _sections(path: Path) -> Iterator[list[_Entry]]:
+    """The n-grams of each order, from one word on."""
+    section: list[_Entry] | None = None
+    order = 0
+    with path.open(encoding="utf-8") as lines:
+        for number, raw in enumerate(lines, 1):
+            line = raw.strip()
+            if line.startswith("\\") and line.endswith("-grams:"):
+                if section is not None:
+                    yield section
+                section, order = [], order + 1
+                if line != f"\\{order}-grams:":
+                    raise ValueError(f"line {number} is {line}, \\{order}-grams: is expected")
+            elif line == "\\end\\":
+                break
+            elif section is not None and line:
+                section.append(_entry(line, number, order))
+        else:
+            raise ValueError("it does not end in \\end\\, so it is cut short or something else")
+    if section is not None:
+        yield section
+
+
+def _entry(line: str, number: int, order: int) -> _Entry:
+    fields = line.split()
+    try:
+        back = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
+        entry = _Entry(float(fields[0]), tuple(fields[1 : order + 1]), back)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"line {number} is no {order}-gram: {line[:60]}") from error
+    if len(entry.words) != order or len(fields) > order + 2:
+        raise ValueError(f"line {number} is no {order}-gram: {line[:60]}")
+    return entry

@@ -1,0 +1,128 @@
+"""Language models agree with KenLM, whichever file they come from; a file that is none is told in words."""
+
+import math
+from pathlib import Path
+
+import kenlm
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import language_model
+from models.language_model import LanguageModel, LanguageModelError, load_language_model, name
+
+ARPA = """\\data\\
+ngram 1=6
+ngram 2=4
+ngram 3=2
+
+\\1-grams:
+-1.5\t<unk>\t-0.1
+-99\t<s>\t-0.3
+-0.7\t</s>
+-0.9\tcat\t-0.2
+-1.1\tthe\t-0.4
+-1.3\tsat\t-0.25
+
+\\2-grams:
+-0.2\t<s> the\t-0.15
+-0.5\tthe cat\t-0.05
+-0.4\tsat </s>
+-0.6\tcat sat\t-0.35
+
+\\3-grams:
+-0.1\t<s> the cat
+-0.3\tthe cat sat
+
+\\end\\
+"""
+WORDS = st.lists(st.sampled_from(["the", "cat", "sat", "dog", "the"]), max_size=8)
+
+
+def log_probability(model: LanguageModel, words: list[str]) -> float:
+    """Of a whole sentence, the end included."""
+    context, total = torch.tensor([[model.start]]), 0.0
+    for word in words:
+        if model.spelled is not None:
+            model.spelled[name(word)] = word
+        likely, context = model.score(context, torch.tensor([[name(word)]]))
+        total += float(likely)
+    return total + float(model.end(context))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("lm") / "cats.arpa"
+    path.write_text(ARPA)
+    return path
+
+
+def test_an_arpa_file_says_what_kenlm_says(path: Path) -> None:
+    ours, reference = load_language_model(path), kenlm.Model(str(path))
+
+    @settings(max_examples=60, deadline=None)
+    @given(WORDS)
+    def check(words: list[str]) -> None:
+        wanted = reference.score(" ".join(words)) * math.log(10)
+        assert log_probability(ours, words) == pytest.approx(wanted, abs=1e-5)
+
+    check()
+
+
+def test_kenlms_own_library_says_the_same(path: Path) -> None:
+    ours, binary = load_language_model(path), language_model.KenlmBinary(path)
+    for words in (["the", "cat", "sat"], ["cat", "dog", "the", "the"], []):
+        assert log_probability(binary, words) == pytest.approx(log_probability(ours, words), abs=1e-5)
+
+
+def test_words_are_known_whatever_their_case(path: Path) -> None:
+    model = load_language_model(path)
+    assert log_probability(model, ["THE", "Cat"]) == log_probability(model, ["the", "cat"])
+    assert log_probability(model, ["the", "dog"]) < log_probability(model, ["the", "cat"])
+
+
+def test_a_model_without_an_unknown_word_has_one_that_is_least_likely(tmp_path: Path) -> None:
+    lines = [line for line in ARPA.splitlines() if "<unk>" not in line]
+    (tmp_path / "lm.arpa").write_text("\n".join(lines).replace("ngram 1=6", "ngram 1=5"))
+    model = load_language_model(tmp_path / "lm.arpa")
+    assert log_probability(model, ["dog"]) < log_probability(model, ["sat"])
+
+
+DAMAGED = {
+    "text": ("hello\nworld\n", "it does not end in"),
+    "cut short": (ARPA[: ARPA.index("\\3-grams")], "it does not end in"),
+    "no words": ("\\data\\\n\\end\\\n", "it has no .1-grams: section"),
+    "no beginning": (ARPA.replace("<s>", "<t>"), "has no <s> among its words"),
+    "a word too many": (ARPA.replace("the cat sat", "the cat sat mat mat"), "line 22 is no 3-gram"),
+    "no number": (ARPA.replace("-0.9", "nine"), "line 10 is no 1-gram"),
+    "sections out of order": (ARPA.replace("\\2-grams", "\\4-grams"), "is expected"),
+    "a word of no 1-gram": (ARPA.replace("-0.6\tcat sat", "-0.6\tcat mat"), "n-grams with 'mat', which is no 1-gram"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_file_that_is_no_language_model_is_told(damage: str, tmp_path: Path) -> None:
+    content, said = DAMAGED[damage]
+    (tmp_path / "lm.arpa").write_text(content)
+    with pytest.raises(LanguageModelError, match=said) as caught:
+        load_language_model(tmp_path / "lm.arpa")
+    assert str(tmp_path / "lm.arpa") in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LanguageModelError, match=r"cannot be read \(No such file"):
+        load_language_model(tmp_path / "lm.arpa")
+
+
+def test_a_binary_that_is_damaged_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lm.bin").write_bytes(language_model.BINARY + b" version 5\n" + b"x" * 10)
+    with pytest.raises(LanguageModelError, match="cut short or damaged"):
+        load_language_model(tmp_path / "lm.bin")
+
+
+def test_without_kenlm_a_binary_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lm.bin").write_bytes(language_model.BINARY)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(LanguageModelError, match=r"pip install 'stenopool\[lm\]'"):
+        load_language_model(tmp_path / "lm.bin")
