@@ -128,6 +128,12 @@ def test_half_a_file_says_what_was_promised_and_what_was_found() -> None:
     assert "after 2.00 s of 5.00 s" in failure.message
 
 
+@pytest.mark.parametrize("name", ["ogg", "opus"])
+def test_an_ogg_cut_between_two_pages_is_told_by_its_last_page(name: str) -> None:
+    audio = WHOLE[name]
+    assert kind(hear(audio[: audio.rindex(b"OggS")])) == "Truncated"
+
+
 def test_a_stretch_before_the_damage_is_heard() -> None:
     assert kind(hear(WAV[: len(WAV) // 2], begin=0.5, duration=1.5)) is None
     assert kind(hear(WAV[: len(WAV) // 2], begin=0.5, duration=3.0)) == "Truncated"

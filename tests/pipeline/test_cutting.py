@@ -128,6 +128,12 @@ def test_a_cut_falls_in_the_middle_of_the_pause() -> None:
     assert len(cuts) >= 4
 
 
+def test_a_cut_falls_in_the_middle_of_an_even_pause_and_in_the_last_of_several() -> None:
+    sound = noise(60.0)
+    sound[12 * RATE : 15 * RATE] = sound[22 * RATE : 26 * RATE] = 0
+    assert hear(encode(sound))[0].core[1] / RATE == pytest.approx(24.0, abs=0.05)
+
+
 def test_a_recording_up_to_the_longest_is_one_segment() -> None:
     assert len(hear(encode(noise(30.0)))) == 1
     assert len(hear(encode(noise(30.001)))) == 2
