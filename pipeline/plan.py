@@ -10,9 +10,10 @@ from itertools import chain
 import pyarrow as pa
 
 from pipeline.inputs import commonvoice, containers, folder, kaldi, lhotse, nemo
+from pipeline.inputs.catalogue import versioned
 from pipeline.inputs.found import FORMATS, Found, PlanError, Planner, PlanRules
 from pipeline.inputs.look import UnknownError, look
-from pipeline.inputs.paths import name_of
+from pipeline.inputs.paths import folder_of, name_of, plain
 from pipeline.inputs.rows import Row, table
 from pipeline.inputs.seen import Seen, named
 from pipeline.storage import StoreError
@@ -28,6 +29,8 @@ PLANNERS: Mapping[str, Planner] = {
     "lhotse": lhotse.rows,
     "shar": lhotse.shar_rows,
 }
+MANIFESTS = ("nemo", "commonvoice", "kaldi", "lhotse")
+"""Forms whose recordings are named, not listed."""
 DEFAULT = PlanRules()
 LONGEST_SLUG = 60
 """Letters of a shard's name that tell what is in it."""
@@ -62,6 +65,8 @@ def _wrong(inputs: Sequence[str], rules: PlanRules) -> Iterator[str]:
 def _begun(found: Found) -> Iterator[tuple[str, Row]]:
     """The rows of an input, the first already read: an input without any is a mistake."""
     rows = PLANNERS[found.form](found)
+    if found.form in MANIFESTS and found.rules.catalogue:
+        rows = versioned(rows, (folder_of(found.uri), *map(plain, found.rules.roots)), found.rules.catalogue)
     first = next(rows, None)
     if first is None:
         raise UnknownError(f"{found.uri} holds no audio that can be planned as {found.form}")

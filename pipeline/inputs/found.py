@@ -31,6 +31,8 @@ class PlanRules:
     """The column or field with what was said; None: look."""
     tars: str | None = None
     """Tars of a tarred NeMo manifest, numbered like `audio__OP_0..127_CL_.tar`; None: `audio_<shard_id>.tar` beside."""
+    catalogue: int = 2_000_000
+    """Objects below a manifest's folder, or one of `roots`, that are listed at most to learn sizes and versions."""
     generation: int = 1
     """Number of this plan, from 1: a part of its shards' names."""
 

@@ -83,3 +83,34 @@ def test_an_id_that_an_earlier_plan_gave_away_is_not_given_to_another(tmp_path: 
     (table,) = new_or_changed([first], both, rules)
     assert table["uri"].to_pylist() == [f"{tmp_path}/a/set/a.wav"]
     assert table["recording_id"][0].as_py().startswith("set/a.wav~")
+
+
+@pytest.mark.parametrize("form", ["nemo", "kaldi", "commonvoice", "tarred"])
+def test_audio_that_changed_behind_its_manifest_is_planned_again(tmp_path: Path, form: str) -> None:
+    lines = [{"audio_filepath": f"{n}.wav"} for n in range(3)]
+    audio = {f"{n}.wav": clip(n) for n in range(3)}
+    files: dict[str, dict[str, bytes]] = {
+        "nemo": {"manifest.json": jsonl(lines), **audio},
+        "kaldi": {"wav.scp": b"0.wav 0.wav\n1.wav 1.wav\n2.wav 2.wav\n", **audio},
+        "commonvoice": {"train.tsv": b"path\tsentence\n0.wav\ta\n1.wav\tb\n2.wav\tc\n"}
+        | {f"clips/{name}": content for name, content in audio.items()},
+        "tarred": {"tarred_audio_manifest.json": jsonl([each | {"shard_id": n} for n, each in enumerate(lines)])}
+        | {f"audio_{n}.tar": tarred([(f"{n}.wav", clip(n))]) for n in range(3)},
+    }
+    written(tmp_path, files[form])
+    first = kept(plan([str(tmp_path)]))
+    assert later(first, tmp_path) == []
+    changed = next(name for name in files[form] if "1." in name)
+    written(tmp_path, {changed: files[form][changed] + bytes(512)})
+    (table,) = later(first, tmp_path)
+    assert table["recording_id"].to_pylist() == ["1.wav"]
+    expected = None if form == "tarred" else len(clip(1)) + 512
+    assert table["bytes"].to_pylist() == [expected]
+
+
+def test_a_folder_of_too_many_objects_is_not_catalogued(tmp_path: Path) -> None:
+    lines = [{"audio_filepath": f"{n}.wav"} for n in range(3)]
+    written(tmp_path, {"manifest.json": jsonl(lines), **{f"{n}.wav": clip(n) for n in range(3)}})
+    for most, known in ((3, 0), (4, 3)):
+        (table,) = plan([str(tmp_path)], PlanRules(catalogue=most))
+        assert len(table) - table["version"].null_count == known
