@@ -5,6 +5,7 @@ Nothing here holds the corpus: rows stream through, and eight bytes per id are k
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import pyarrow as pa
@@ -42,6 +43,7 @@ def plan(inputs: Sequence[str], rules: PlanRules = DEFAULT) -> Iterator[pa.Table
     What is wrong with the set-up is raised here, before the first one, with every reason at once.
     """
     problems = list(_wrong(inputs, rules))
+    rules = replace(rules, roots=tuple(_roots(rules, problems)))
     begun: list[Iterator[tuple[str, Row]]] = []
     for written in inputs if rules.format in (None, *FORMATS) else ():
         try:
@@ -62,11 +64,20 @@ def _wrong(inputs: Sequence[str], rules: PlanRules) -> Iterator[str]:
         yield f"shard_size {rules.shard_size}: at least one recording makes a shard"
 
 
+def _roots(rules: PlanRules, problems: list[str]) -> Iterator[str]:
+    """The folders that manifests may point into, as storage spells them."""
+    for root in rules.roots:
+        try:
+            yield plain(root)
+        except StoreError as problem:
+            problems.append(f"roots: {problem}")
+
+
 def _begun(found: Found) -> Iterator[tuple[str, Row]]:
     """The rows of an input, the first already read: an input without any is a mistake."""
     rows = PLANNERS[found.form](found)
     if found.form in MANIFESTS and found.rules.catalogue:
-        rows = versioned(rows, (folder_of(found.uri), *map(plain, found.rules.roots)), found.rules.catalogue)
+        rows = versioned(rows, (folder_of(found.uri), *found.rules.roots), found.rules.catalogue)
     first = next(rows, None)
     if first is None:
         raise UnknownError(f"{found.uri} holds no audio that can be planned as {found.form}")

@@ -90,7 +90,7 @@ def _segment(line: Line, recordings: Spool, folder: str, rules: PlanRules) -> Ro
         return Failure("NotFound", "plan", f"line {line.number}: wav.scp has no recording {parts[1]!r}")
     place = _place(written, folder, rules)
     duration = None if parts[3] == "-1" else end - begin
-    channel = int(parts[4]) if len(parts) == 5 and parts[4].isdigit() else None
+    channel = int(parts[4]) if len(parts) == 5 and re.fullmatch(r"[0-9]{1,3}", parts[4]) else None
     return (
         place if isinstance(place, Failure) else Row(parts[0], place, begin=begin, duration=duration, channel=channel)
     )

@@ -14,6 +14,8 @@ from pipeline.inputs.rows import Json, Row, extra_of, is_text
 from pipeline.schema import Failure
 
 FORM, SHAR = "lhotse", "shar"
+CHANNELS = 1024
+"""More channels than any audio has."""
 KNOWN = ("id", "start", "duration", "channel", "recording", "type", "supervisions")
 
 
@@ -71,7 +73,7 @@ def _row(line: Line, cut: Mapping[str, Json], uri: str, rules: PlanRules) -> Row
     if not name:
         return Failure("BadLine", "plan", f"the cut of line {line.number} has no id")
     reference, extra = told(cut)
-    alone = channel if isinstance(channel, int) else None
+    alone = channel if isinstance(channel, int) and 0 <= channel < CHANNELS else None
     return Row(name, str(place), begin=begin, duration=duration, channel=alone, reference=reference, extra=extra)  # type: ignore[arg-type]
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from pipeline.inputs.rows import Json
 from pipeline.schema import Failure
 from pipeline.storage import StoreError, open_input
 
+BRACKETS = re.compile(r"[][{}]")
+DEEPEST = 200
+"""Brackets in brackets: far below what a JSON writer cannot follow."""
 LONGEST = 16 * 2**20
 """Bytes of a line: more is not a manifest."""
 
@@ -47,7 +51,18 @@ def fields(line: Line) -> Mapping[str, Json] | Failure:
         return Failure("NotJson", "plan", f"line {line.number} is not JSON: {error}")
     if not isinstance(value, dict):
         return Failure("NotJson", "plan", f"line {line.number} is not a JSON object")
+    if nesting(line.text) > DEEPEST:
+        return Failure("NotJson", "plan", f"line {line.number} is nested deeper than {DEEPEST}")
     return value
+
+
+def nesting(text: str) -> int:
+    """How deep brackets stand in brackets, at most: those in quotes count too."""
+    depth = deepest = 0
+    for bracket in BRACKETS.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO:

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from pipeline.inputs.found import FORMATS, Found, PlanRules
 from pipeline.inputs.lhotse import is_shar
-from pipeline.inputs.paths import exists, expanded, folder_of, name_of, plain, within
+from pipeline.inputs.paths import exists, expanded, first_entry, folder_of, name_of, plain, within
 from pipeline.inputs.rows import is_audio
 from pipeline.storage import Entry, list_entries, read_bytes
 
@@ -20,7 +20,8 @@ SNIFFED = 2000
 HEAD = 64 << 10
 """Bytes of an object that are looked at."""
 TABLES = ("validated.tsv", "train.tsv", "dev.tsv", "test.tsv", "other.tsv", "invalidated.tsv")
-MANIFESTS = ("tarred_audio_manifest.json", "manifest.json", "manifest.jsonl")
+TARRED = "tarred_audio_manifest.json"
+MANIFESTS = (TARRED, "manifest.json", "manifest.jsonl")
 CUTS = ("cuts.jsonl.gz", "cuts.jsonl")
 MARKS: Mapping[str, tuple[str, ...]] = {"kaldi": ("wav.scp",), "commonvoice": TABLES, "nemo": MANIFESTS, "lhotse": CUTS}
 """File names at the top of a folder that tell its form."""
@@ -77,21 +78,35 @@ def _folder(uri: str, entries: Iterator[Entry], rules: PlanRules) -> Found:
     if form in IN_FOLDERS:
         wanted = ENDINGS.get(form, "")
         return Found(form, uri, rules, (entry for entry in chain(seen, entries) if entry.uri.endswith(wanted)))
-    names = [name for name in MARKS[form] if _there(f"{uri}/{name}", seen)]
+    names = _marked(uri, form, seen) or [name for name in MARKS[form] if _there(f"{uri}/{name}", seen)]
     if not names:
         raise UnknownError(f"{uri} holds no {' or '.join(MARKS[form])}: name the file to read")
-    if form == "commonvoice" and len(names) > 1:
-        raise UnknownError(f"{uri} holds {', '.join(names)}, which may hold the same clips: name the one to read")
+    if len(names) > 1 and names[0] != TARRED:
+        raise UnknownError(f"{uri} holds {', '.join(names)}, which may name the same audio: name the one to read")
     return Found(form, f"{uri}/{names[0]}", rules)
 
 
 def _form_of_folder(uri: str, seen: Sequence[Entry]) -> str:
-    for form, names in MARKS.items():
-        if any(_there(f"{uri}/{name}", seen) for name in names):
+    for form in MARKS:
+        if _marked(uri, form, seen):
             return form
     if any(is_shar(name_of(entry.uri)) for entry in seen):
         return "shar"
     return "librispeech" if any(entry.uri.endswith(".trans.txt") for entry in seen) else "audio"
+
+
+def _marked(uri: str, form: str, seen: Sequence[Entry]) -> list[str]:
+    """The files of a folder that are of this form by their names, and by what is in them."""
+    named = [name for name in MARKS[form] if _there(f"{uri}/{name}", seen)]
+    return [name for name in named if form == "kaldi" or _reads_as(form, f"{uri}/{name}")]
+
+
+def _reads_as(form: str, uri: str) -> bool:
+    entry = first_entry(uri)
+    try:
+        return entry is not None and _form_of_file(entry) == form
+    except UnknownError:
+        return False
 
 
 def _there(uri: str, seen: Sequence[Entry]) -> bool:

@@ -79,9 +79,14 @@ def reference_of(fields: Mapping[str, Json]) -> str | None:
 
 
 def extra_of(fields: Mapping[str, Json], known: Iterable[str]) -> str | None:
-    """The fields that are not known here, as a JSON object."""
+    """The fields that are not known here, as a JSON object; numbers that JSON does not have become text."""
     rest = {name: value for name, value in fields.items() if name not in known}
-    return readable(json.dumps(rest, ensure_ascii=False, default=str)) if rest else None
+    if not rest:
+        return None
+    text = json.dumps(rest, ensure_ascii=False, default=str)
+    if "NaN" in text or "Infinity" in text:
+        text = json.dumps(json.loads(text, parse_constant=str), ensure_ascii=False)
+    return readable(text)
 
 
 def key(*parts: str | float | None) -> int:

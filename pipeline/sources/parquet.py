@@ -40,14 +40,26 @@ def _read(box: Container) -> Iterator[Recording]:
                 yield box.failed(f"{at}-", Failure("NoAudio", "sources", f"{box.uri} has no column of audio"))
                 return
             for batch in table.iter_batches(ROWS, row_groups=groups):
-                for values in batch.to_pylist():
+                for values in _values(batch, columns):
                     yield _recording(box, at, values, columns)
                     at += 1
     except StoreError as error:
         yield box.failed(f"{at}-", Failure(error.kind, "sources", str(error)))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         message = f"{box.uri} cannot be read from row {at} on, of {first + promised}: {error}"
         yield box.failed(f"{at}-", Failure("Truncated", "sources", message))
+
+
+def _values(batch: pa.RecordBatch, columns: tuple[str | None, str | None]) -> list[dict[str, Json]]:
+    """The rows as values; where Python has none for a column (a date of the year 10000), without the columns beside."""
+    try:
+        return batch.to_pylist()
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return batch.select([name for name in columns if name]).to_pylist()
+    except (ValueError, OverflowError):
+        return batch.select(columns[:1]).to_pylist()
 
 
 def _recording(

@@ -3,7 +3,6 @@
 Audio is a recording; the `.txt` beside it what was said, the `.json` beside it what else is known.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,8 +10,9 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from pipeline.inputs.lines import Line, fields
 from pipeline.inputs.nemo import member_uri
-from pipeline.inputs.rows import Json, extra_of, is_audio, readable, reference_of
+from pipeline.inputs.rows import REFERENCES, Json, extra_of, is_audio, readable
 from pipeline.schema import Failure, Recording, Span
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import LARGE
@@ -87,21 +87,17 @@ def _sample(box: Container, parts: Sequence[Part]) -> Iterator[Recording]:
 
 
 def _told(texts: Mapping[str, bytes | Span | None], column: str | None) -> tuple[str | None, str | None]:
-    """What was said and what else is known, of one sample."""
-    known = _fields(texts.get("json"))
-    said = known.get(column) if column else reference_of(known)
-    text = texts.get("txt")
+    """What was said and what else is known, of one sample; a `.txt` is believed before the `.json`."""
+    known, text = _fields(texts.get("json")), texts.get("txt")
     if isinstance(text, bytes):
-        said = text.decode("utf-8", "replace").strip()
-    rest = {name: value for name, value in known.items() if value != said or value is None}
-    return readable(said) if isinstance(said, str) else None, extra_of(rest, ())
+        return text.decode("utf-8", "replace").strip(), extra_of(known, ())
+    columns = REFERENCES if column is None else (column,)
+    said = next((name for name in columns if isinstance(known.get(name), str)), None)
+    return (readable(str(known[said])) if said else None), extra_of(known, (said,) if said else ())
 
 
 def _fields(text: bytes | Span | None) -> Mapping[str, Json]:
     if not isinstance(text, bytes):
         return {}
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    value = fields(Line(1, text.decode("utf-8", "replace")))
+    return {} if isinstance(value, Failure) else value

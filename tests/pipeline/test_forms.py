@@ -63,6 +63,11 @@ def test_a_manifest_is_found_in_its_folder_and_may_be_compressed(tmp_path: Path)
     assert [each.reference for each in read(tmp_path)] == ["one"]
 
 
+def test_a_file_that_is_only_called_a_manifest_does_not_hide_the_audio_beside_it(tmp_path: Path) -> None:
+    written(tmp_path, {"manifest.json": b'{"name": "an app"}', "train.tsv": b"a\tb\n", "1.wav": clip(1)})
+    assert [each.audio for each in read(tmp_path)] == [clip(1)]
+
+
 def test_a_tarred_nemo_manifest_is_a_shard_per_tar_however_its_lines_are_shuffled(tmp_path: Path) -> None:
     lines = [{"audio_filepath": f"{n}.wav", "shard_id": n % 3, "text": f"say {n}"} for n in (5, 0, 4, 2, 1, 3)]
     tars = {f"audio_{s}.tar": tarred([(f"{n}.wav", clip(n)) for n in range(6) if n % 3 == s]) for s in range(3)}
@@ -121,6 +126,7 @@ def test_a_webdataset_tar_carries_what_lies_beside_the_audio(tmp_path: Path) -> 
         ("s/a.json", b'{"text": "from json", "speaker": 7}'),
         ("s/b.left.wav", clip(2)),
         ("s/b.right.wav", clip(3)),
+        ("s/b.json", b'{"text": "overruled", "label": "from text", "snr": NaN}'),
         ("s/b.txt", b"from text\n"),
         ("readme.txt", b"about"),
         ("s/c.wav", clip(4)),
@@ -130,6 +136,7 @@ def test_a_webdataset_tar_carries_what_lies_beside_the_audio(tmp_path: Path) -> 
     assert next(iter(found)) == "set/d-000.tar/s/a.flac"
     assert (a.audio, a.reference, a.extra) == (clip(1), "from json", '{"speaker": 7}')
     assert (left.reference, right.reference, right.audio) == ("from text", "from text", clip(3))
+    assert json.loads(left.extra or "") == {"text": "overruled", "label": "from text", "snr": "NaN"}
     assert (c.reference, c.extra, c.ordinal) == (None, None, 3)
     assert c.uri == f"{tmp_path}/set/d-000.tar#s/c.wav"
 

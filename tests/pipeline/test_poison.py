@@ -18,6 +18,7 @@ BAD_LINES: dict[str, tuple[object, str]] = {
     "not json": (b"{audio_filepath: 1}", "NotJson"),
     "a list": ([1, 2], "NotJson"),
     "nested too deep": (b"[" * 100_000, "NotJson"),
+    "nested deep, but readable": (b'{"audio_filepath": "good.wav", "x": ' + b"[" * 300 + b"]" * 300 + b"}", "NotJson"),
     "not utf-8": (b'{"audio_filepath": "\xff.wav"}', "NotText"),
     "half a surrogate": (b'{"audio_filepath": "\\ud800.wav"}', "NoAudio"),
     "no name": ({"text": "x"}, "NoAudio"),
@@ -180,6 +181,16 @@ def test_a_parquet_that_breaks_off_gives_what_came_before_and_one_failed_row(tmp
     assert [each.audio for each in found[:32]] == [clip(n) for n in range(32)]
     path.write_bytes(path.read_bytes()[:-100])
     assert kinds(read(path, rules=PlanRules(format="parquet", audio_column="audio"))) == ["Truncated"]
+
+
+def test_a_parquet_value_that_python_has_no_name_for_costs_no_recording(tmp_path: Path) -> None:
+    strange = pa.array([1 << 60] * 3, pa.int64()).cast(pa.timestamp("us"))
+    torn = pa.array([b"fine", b"\xff", b"fine"]).view(pa.string())
+    pq.write_table(
+        pa.table({"audio": [clip(n) for n in range(3)], "when": strange, "text": torn}), tmp_path / "t.parquet"
+    )
+    found = read(tmp_path)
+    assert kinds(found) == [None] * 3 and [each.audio for each in found] == [clip(n) for n in range(3)]
 
 
 def test_a_missing_object_and_one_without_rights_are_failed_rows(
