@@ -61,11 +61,10 @@ def name_of(place: str) -> str:
 
 def within(place: str, root: str) -> str | None:
     """The path below the root, or None where it lies elsewhere."""
-    for above in (root, f"file://{quote(root)}"):
-        below = above.rstrip("/") + "/"
-        if place.startswith(below):
-            return place[len(below) :]
-    return None
+    below = root.rstrip("/") + "/"
+    if place.startswith("file://"):  # how storage spells a name that is not UTF-8
+        below = f"file://{quote(below)}"
+    return place[len(below) :] if place.startswith(below) else None
 
 
 def resolve(written: str, folder: str, roots: Sequence[str] = ()) -> str | Failure:
