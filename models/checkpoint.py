@@ -4,15 +4,14 @@ Everything that does not fit is found before any weight is copied, and said at o
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from models import preprocessor
 from models.config import ConfigError, Json, read_json, write_json
-from models.frontend import Frontend, LogMel, Waveform
 from models.model import SpeechModel
 from models.registry import ARCHITECTURES, Blueprint, architecture_name, encoder_config
 from models.stored import Stored, StoredError, open_weights
@@ -40,7 +39,7 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
         published = read_config(folder)
         name = architecture_name(published)
         blueprint = ARCHITECTURES[name].blueprint(published)
-        frontend, problems = _frontend(folder, ARCHITECTURES[name].family.frontend)
+        frontend, problems = preprocessor.read_frontend(folder, ARCHITECTURES[name].family.frontend)
         vocabulary = read_vocabulary(folder)
         stored = open_weights(folder, allow_pickle=allow_pickle)
     except ConfigError as error:
@@ -49,7 +48,7 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
         raise CheckpointError(folder, [str(error)]) from error
     stored = _bare(stored, ARCHITECTURES[name].family.prefix, name)
     problems = [f"config.json: {problem}" for problem in blueprint.problems] + problems
-    problems += _mismatched(frontend, published) + _misfits(blueprint, stored)
+    problems += preprocessor.mismatched(frontend, encoder_config(published)) + _misfits(blueprint, stored)
     if problems:
         raise CheckpointError(folder, problems)
     model = SpeechModel(
@@ -91,82 +90,7 @@ def write_checkpoint(model: SpeechModel, published: Json, folder: Path) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in weights.publish(model.state_dict()).items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", config)
-    write_json(folder / "preprocessor_config.json", _published_frontend(model.frontend))
-
-
-def _frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]:
-    """The front end that preprocessor_config.json or processor_config.json describes."""
-    found = [folder / name for name in ("preprocessor_config.json", "processor_config.json")]
-    stated: Json = {}
-    for path in reversed([path for path in found if path.is_file()]):
-        content = read_json(path)
-        nested = content.get("feature_extractor")
-        stated = nested if isinstance(nested, dict) else content
-    return (_log_mel if isinstance(default, LogMel) else _waveform)(stated)
-
-
-def _mismatched(frontend: Frontend, published: Json) -> list[str]:
-    """Features that the encoder does not read."""
-    wanted = encoder_config(published).get("num_mel_bins") or LogMel().mels
-    if not isinstance(frontend, LogMel) or frontend.mels == wanted:
-        return []
-    return [f"preprocessor_config.json: feature_size is {frontend.mels}, but config.json: num_mel_bins is {wanted}"]
-
-
-def _waveform(stated: Json) -> tuple[Frontend, list[str]]:
-    rate, problems = _number(stated, "sampling_rate", 16_000)
-    normalize = stated.get("do_normalize", True)
-    if not isinstance(normalize, bool):
-        problems.append(f"preprocessor_config.json: do_normalize is {normalize!r}; true or false is needed")
-    return Waveform(rate, bool(normalize)), problems
-
-
-def _log_mel(stated: Json) -> tuple[Frontend, list[str]]:
-    default, problems = LogMel(), []
-    names = {
-        "sample_rate": "sampling_rate",
-        "mels": "feature_size",
-        "hop": "hop_length",
-        "window": "win_length",
-        "fft": "n_fft",
-    }
-    values: dict[str, int] = {}
-    for ours, name in names.items():
-        values[ours], more = _number(stated, name, getattr(default, ours))
-        problems += more
-    if values["fft"] < values["window"]:
-        problems.append("preprocessor_config.json: n_fft is smaller than win_length")
-    return replace(default, **values), problems
-
-
-def _number(stated: Json, name: str, default: int) -> tuple[int, list[str]]:
-    value = stated.get(name, default)
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value, []
-    return default, [f"preprocessor_config.json: {name} is {value!r}; a positive whole number is needed"]
-
-
-def _published_frontend(frontend: Frontend) -> dict[str, object]:
-    if isinstance(frontend, LogMel):
-        return {
-            "feature_extractor_type": "LasrFeatureExtractor",
-            "sampling_rate": frontend.sample_rate,
-            "feature_size": frontend.mels,
-            "hop_length": frontend.hop,
-            "win_length": frontend.window,
-            "n_fft": frontend.fft,
-            "padding_value": 0.0,
-            "return_attention_mask": True,
-        }
-    assert isinstance(frontend, Waveform)
-    return {
-        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-        "sampling_rate": frontend.sample_rate,
-        "do_normalize": frontend.normalize,
-        "feature_size": 1,
-        "padding_value": 0.0,
-        "return_attention_mask": True,
-    }
+    write_json(folder / preprocessor.NAME, preprocessor.published(model.frontend))
 
 
 def _bare(stored: Stored, prefix: str, name: str) -> Stored:

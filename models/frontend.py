@@ -17,7 +17,7 @@ from models.protocol import Padded, Samples
 
 
 class Frontend(Protocol):
-    """The role of both classes below."""
+    """The role of the classes below."""
 
     @property
     def sample_rate(self) -> int:
@@ -96,6 +96,63 @@ class LogMel:
         power = spectrum.square().sum(-1)
         bank = mel_bank(self.mels, self.fft // 2 + 1, self.sample_rate, self.LOWEST, self.HIGHEST)
         return (power @ bank.to(power.device)).clamp_min_(self.FLOOR).log_()
+
+
+@dataclass(frozen=True)
+class Fbank:
+    """Kaldi's log-mel filter bank, each band at zero mean and unit variance over the clip: Speech2Text's features.
+
+    Samples count as 16-bit whole numbers. A window lasts 25 ms, every 10 ms, whatever the rate, as Kaldi has it.
+    """
+
+    sample_rate: int = 16_000
+    mels: int = 80
+    center: bool = True
+    """Whether each band's mean is taken off."""
+    scale: bool = True
+    """Whether each band is divided by its deviation."""
+
+    LOWEST, FLOOR, EMPHASIS, FULL_SCALE, LOWEST_RATE = 20.0, 2.0**-23, 0.97, 2.0**15, 200
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return self.sample_rate // 100
+
+    @property
+    def window(self) -> int:
+        """Samples of a frame."""
+        return self.sample_rate * 25 // 1000
+
+    def __call__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> Padded:
+        """1-D clips -> (clips, frames, mels)."""
+        return _padded(clips, self._prepare, (self.mels,), device)
+
+    def _prepare(self, samples: Tensor) -> Tensor:
+        if len(samples) < self.window:
+            return samples.new_zeros(0, self.mels)
+        return self._normal(self._log_mels(samples.double() * self.FULL_SCALE)).float()
+
+    def _log_mels(self, samples: Tensor) -> Tensor:
+        """(samples,) -> (frames, mels) in float64: in float32, a loud tone's frame would drown the quiet bands."""
+        frames = samples.unfold(0, self.window, self.hop)
+        frames = frames - frames.mean(1, keepdim=True)
+        before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
+        fft = 1 << (self.window - 1).bit_length()
+        spectrum = torch.fft.rfft((frames - self.EMPHASIS * before) * self._taper(samples.device), fft)
+        power = torch.view_as_real(spectrum).square_().sum(-1)
+        bank = mel_bank(self.mels, fft // 2 + 1, self.sample_rate, self.LOWEST, self.sample_rate / 2)
+        return (power @ bank.to(power)).clamp_min_(self.FLOOR).log_().float().double()
+
+    def _taper(self, device: torch.device) -> Tensor:
+        """Povey's window."""
+        return torch.hann_window(self.window, periodic=False, dtype=torch.float64, device=device).pow_(0.85)
+
+    def _normal(self, mels: Tensor) -> Tensor:
+        """A band that never changes has no deviation, and is not divided by one."""
+        variance, mean = torch.var_mean(mels, 0, correction=0)
+        centred = mels - mean if self.center else mels
+        return centred / torch.where(variance > 0, variance, 1.0).sqrt() if self.scale else centred
 
 
 @cache
