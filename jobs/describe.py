@@ -8,17 +8,25 @@ from dataclasses import dataclass
 
 from jobs.table import aligned
 from models import SpeechModel, load_model
-from models.frontend import Frontend, LogMel, Waveform
+from models.frontend import Fbank, Frontend, LogMel, Waveform
 from models.heads import CtcHead
 from models.registry import ARCHITECTURES
+from models.writer import Writer
 
-FAMILIES: Mapping[str, str] = {"Hubert": "HuBERT", "UniSpeech": "UniSpeech", "SEWD": "SEW-D", "Lasr": "LASR"}
+FAMILIES: Mapping[str, str] = {
+    "Hubert": "HuBERT",
+    "UniSpeech": "UniSpeech",
+    "SEWD": "SEW-D",
+    "Lasr": "LASR",
+    "Speech2Text": "Speech2Text",
+}
 """How published class names begin."""
 
 HEADS: Mapping[str, str] = {
     "ForCTC": "CTC",
     "ForSequenceClassification": "classifier",
     "ForPreTraining": "units",
+    "ForConditionalGeneration": "decoder",
     "Model": "none",
     "Encoder": "none",
 }
@@ -28,6 +36,7 @@ GIVES: Mapping[str, str] = {
     "CTC": "tokens, with their times",
     "classifier": "a score per label",
     "units": "discrete units",
+    "decoder": "tokens, with their times",
     "none": "hidden states, and an embedding per clip",
 }
 """What a head makes of a clip."""
@@ -89,7 +98,7 @@ class Report:
     seconds_per_frame: float
     """From one hidden frame to the next."""
     vocabulary_size: int | None
-    """Classes of a CTC head, the blank among them; None for another head."""
+    """Classes of a CTC head, the blank among them, or tokens of a decoder; None for another head."""
     vocabulary_file: bool
     """Whether the checkpoint says what its token ids stand for."""
     labels: tuple[str, ...]
@@ -117,7 +126,8 @@ class Report:
         if self.vocabulary_size is None:
             return ""
         absent = "" if self.vocabulary_file else "; no vocabulary file, so ids only and no text"
-        return f"{self.vocabulary_size} tokens, the blank among them{absent}"
+        blank = ", the blank among them" if self.head == HEADS["ForCTC"] else ""
+        return f"{self.vocabulary_size} tokens{blank}{absent}"
 
     def _labels(self) -> str:
         more = len(self.labels) - SHOWN_LABELS
@@ -157,12 +167,12 @@ def _architecture(name: str) -> Architecture:
 
 
 def _vocabulary_size(model: SpeechModel) -> int | None:
-    return model.head.config.vocab_size if isinstance(model.head, CtcHead) else None
+    return model.head.config.vocab_size if isinstance(model.head, CtcHead | Writer) else None
 
 
 def _front_end(frontend: Frontend) -> str:
     match frontend:
-        case LogMel():
+        case LogMel() | Fbank():
             window, hop = (1000 * samples / frontend.sample_rate for samples in (frontend.window, frontend.hop))
             return f"{frontend.mels} log-mel bands, from windows of {window:g} ms every {hop:g} ms"
         case Waveform(normalize=True):

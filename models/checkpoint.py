@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models import preprocessor
+from models import generation, preprocessor
 from models.config import ConfigError, Json, read_json, write_json
 from models.model import SpeechModel
 from models.registry import ARCHITECTURES, Blueprint, architecture_name, encoder_config
@@ -47,7 +47,7 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
     except StoredError as error:
         raise CheckpointError(folder, [str(error)]) from error
     stored = _bare(stored, ARCHITECTURES[name].family.prefix, name)
-    problems = [f"config.json: {problem}" for problem in blueprint.problems] + problems
+    problems = [*(f"config.json: {problem}" for problem in blueprint.problems), *blueprint.asides, *problems]
     problems += preprocessor.mismatched(frontend, encoder_config(published)) + _misfits(blueprint, stored)
     if problems:
         raise CheckpointError(folder, problems)
@@ -75,17 +75,20 @@ def _unusable(dtype: str, device: str) -> list[str]:
 
 
 def read_config(folder: Path) -> Json:
-    """config.json."""
-    path = folder / "config.json"
+    """config.json; what generation_config.json says is in a part of its own."""
+    path, beside = folder / "config.json", folder / generation.NAME
     if not path.is_file():
         raise ConfigError(["not a checkpoint folder, it has no config.json"])
-    return read_json(path)
+    content = read_json(path)
+    return dict(content) | {"generation_config": read_json(beside)} if beside.is_file() else content
 
 
 def write_checkpoint(model: SpeechModel, published: Json, folder: Path) -> None:
     """A model as a published folder: its configuration, front end and weights."""
     folder.mkdir(parents=True, exist_ok=True)
     config = dict(published) | {"architectures": [model.architecture]}
+    if isinstance(rules := config.pop("generation_config", None), dict):
+        write_json(folder / generation.NAME, rules)
     weights = ARCHITECTURES[model.architecture].blueprint(config).weights
     tensors = {name: tensor.contiguous() for name, tensor in weights.publish(model.state_dict()).items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -95,7 +98,7 @@ def write_checkpoint(model: SpeechModel, published: Json, folder: Path) -> None:
 
 def _bare(stored: Stored, prefix: str, name: str) -> Stored:
     """Some bare encoders were saved under the name that they have inside a model with a head."""
-    bare = not name.endswith(("ForCTC", "ForSequenceClassification", "ForPreTraining"))
+    bare = "For" not in name
     prefixed = bool(stored.shapes) and all(key.startswith(f"{prefix}.") for key in stored.shapes)
     inner = any(key.startswith(f"{prefix}.{prefix}.") or key.count(f"{prefix}.layers.") for key in stored.shapes)
     return stored.without(f"{prefix}.") if bare and prefixed and not inner else stored
@@ -114,7 +117,7 @@ def _misfits(blueprint: Blueprint, stored: Stored) -> list[str]:
     extra = [
         f"extra: {name} {list(shape)}"
         for name, shape in there.items()
-        if name not in known and not name.endswith("masked_spec_embed")
+        if name not in known and not name.endswith(("masked_spec_embed", "embed_positions.weights"))
     ]
     misshapen = [
         f"misshapen: {name} is {list(there[name])}, the configuration asks for {list(shape)}"

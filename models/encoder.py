@@ -20,6 +20,8 @@ class Encoder(Protocol):
     """Layers."""
     shape: ConvShape
     """Of the convolutions that make frames of inputs."""
+    longest: int | None
+    """Inputs of a clip, at most; None where any number will do."""
 
     def frames(self, inputs: int) -> int:
         """Hidden frames of a clip with that many inputs (samples or feature frames)."""

@@ -145,6 +145,8 @@ class Block(nn.Module):
 class LasrEncoder(nn.Module):
     """Log-mel features to hidden frames."""
 
+    longest: int | None = None
+
     def __init__(self, config: LasrConfig, rope: RopeConfig) -> None:
         super().__init__()
         self.shape, self.width, self.depth = config.shape, config.hidden_size, config.num_hidden_layers

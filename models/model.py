@@ -15,8 +15,9 @@ from models.frontend import Frontend
 from models.heads import CtcHead, Head, Places, Reading
 from models.layers import packing
 from models.layers.packing import Packed
-from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused, Search
+from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused, Search, TokenLogits
 from models.vocabulary import Vocabulary
+from models.writer import BareDecoder, Writer
 
 GROUP_FRAMES = 768
 """Frames that make a product worth its weights' way from memory; many more would only leave the cache."""
@@ -78,12 +79,11 @@ class SpeechModel(nn.Module):
         if search is not None and (self.head.search is None or not isinstance(search, self.head.search)):
             raise ValueError(f"{self.architecture} cannot be searched with {type(search).__name__}")
         predictions: list[Prediction] = [
-            self.head.empty() if refusal is None else Refused(refusal) for refusal in batch.refusals
+            self.head.empty() if refusal is None else Refused(refusal) for refusal in self._refusals(batch)
         ]
-        for indices in self._groups(self._places(batch)):
-            read = self.head.predict(self.head(self.encoder, self._features(batch, indices)), search)
-            for index, prediction in zip(indices, read, strict=True):
-                predictions[index] = prediction
+        reading, places = self._read(batch)
+        for index, prediction in zip(places.read, self.head.predict(reading, search), strict=True):
+            predictions[index] = prediction
         return predictions
 
     def hidden_states(self, batch: Padded) -> LayerStates:
@@ -103,6 +103,29 @@ class SpeechModel(nn.Module):
         """What the head's output costs against labels."""
         return self.head.loss(self(batch), labels)
 
+    def teach(self, batch: Padded, ids: Labels) -> TokenLogits:
+        """What the decoder says of each given token's successor: `ids` begin with the token that begins a text."""
+        if not isinstance(self.head, Writer | BareDecoder):
+            raise ValueError(f"{self.architecture} has no decoder to teach")
+        return self.head.teach(*self._read(batch), ids)
+
+    def _refusals(self, batch: Padded) -> list[str | None]:
+        """Why clips are not read: what the front end found, or their length."""
+        return [
+            refusal or self._too_long(int(inputs))
+            for refusal, inputs in zip(batch.refusals, batch.lengths, strict=True)
+        ]
+
+    def _too_long(self, inputs: int) -> str | None:
+        longest = self.encoder.longest
+        if longest is None or inputs <= longest:
+            return None
+        seconds = self.frontend.hop / self.sample_rate
+        return (
+            f"it lasts {inputs * seconds:.1f} s, and the model was made for {longest * seconds:.1f} s at most "
+            f"(max_source_positions {longest}): cut it"
+        )
+
     def _states(self, features: Packed) -> list[Packed]:
         states = self.encoder.states(self.encoder.embed(features))
         return [state.of(state.values.float()) for state in states]
@@ -115,7 +138,8 @@ class SpeechModel(nn.Module):
         return tuple(_joined(parts) for parts in zip(*groups, strict=True)), places
 
     def _places(self, batch: Padded) -> Places:
-        frames = torch.tensor([self.encoder.frames(n) for n in batch.lengths.tolist()], dtype=torch.long)
+        lengths = [0 if self._too_long(inputs) else inputs for inputs in batch.lengths.tolist()]
+        frames = torch.tensor([self.encoder.frames(inputs) for inputs in lengths], dtype=torch.long)
         return Places(tuple(frames.nonzero()[:, 0].tolist()), frames)
 
     def _groups(self, places: Places) -> Iterator[tuple[int, ...]]:

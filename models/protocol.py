@@ -17,7 +17,7 @@ Samples = npt.NDArray[np.generic] | Tensor
 """One clip: 1-D samples at the model's rate, floats in [-1, 1] or integers at full scale."""
 
 Labels = Tensor | Sequence[Sequence[int]] | Sequence[int] | Sequence[float]
-"""What `loss` compares with: token ids per clip (CTC) or one class, value or row of flags per clip."""
+"""What `loss` compares with: token ids per clip (CTC, decoders) or one class, value or row of flags per clip."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,16 @@ class PretrainingStates:
     """(clips, frames, codebooks) discrete units; -1 after each clip's end."""
     lengths: Tensor
     """(clips,) valid frames, on the CPU."""
+
+
+@dataclass(frozen=True)
+class TokenLogits:
+    """What a decoder says of each token's successor, with the tokens given."""
+
+    logits: Tensor
+    """(clips, tokens, vocabulary), zeros after each clip's tokens; a bare decoder's states instead."""
+    lengths: Tensor
+    """(clips,) valid tokens, on the CPU; 0 for a clip without a frame."""
 
 
 Output = FrameLogits | ClipLogits | HiddenStates | PretrainingStates
@@ -149,9 +159,20 @@ class Generation:
     """How a decoder writes; None is what the checkpoint says."""
 
     beams: int | None = None
-    """Readings kept from token to token."""
+    """Readings kept from token to token; 1 takes the best token each time."""
     language: str | None = None
     """The language to write, for a checkpoint that has several."""
+    length_penalty: float | None = None
+    """A finished reading's score is divided by its length to this power: above zero, longer texts gain."""
+    max_length: int | None = None
+    """Tokens of a text, at most, the one that begins it among them."""
+    no_repeat_ngram: int | None = None
+    """So many tokens in a row occur once in a text; 0 for no such rule."""
+    early_stopping: bool | str | None = None
+    """True: done with as many finished texts as beams. False: when no reading is likely to become better.
+    "never": when none can."""
+    first: int | None = None
+    """The id of the token that every text begins with; `language` sets it."""
 
 
 Search = CtcSearch | Generation

@@ -11,12 +11,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from models import hubert, lasr, sew_d, unispeech
+from models import hubert, lasr, sew_d, speech2text, unispeech
 from models.config import LARGEST, ClassifierConfig, ConfigError, CtcConfig, Json, read, require_sound
 from models.encoder import Design, Encoder
-from models.frontend import Frontend, LogMel, Waveform
+from models.frontend import Fbank, Frontend, LogMel, Waveform
+from models.generation import read_rules
 from models.heads import Classifier, CtcHead, Head, NoHead, Quantizer, QuantizerConfig
 from models.weights import Form, Pointwise, Row, Same, WeightMap, same
+from models.writer import BareDecoder, Writer
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ LASR = Family(
     CtcConfig(vocab_size=512, ctc_zero_infinity=True),
     _ctc_row("ctc_head", Pointwise()),
 )
+SPEECH2TEXT = Family(speech2text.design, "model", Fbank(), CtcConfig(), LINEAR)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Blueprint:
     problems: tuple[str, ...]
     labels: tuple[str, ...] = ()
     """Names of a classifier's scores, in order."""
+    asides: tuple[str, ...] = ()
+    """Problems of other files than config.json, each naming its file."""
 
     def state(self) -> dict[str, Tensor]:
         """Every parameter by the name it has in a `SpeechModel`."""
@@ -114,6 +119,23 @@ def _quantizer(family: Family, published: Json) -> Blueprint:
     return Blueprint(design.encoder, head, weights, (*design.problems, *problems))
 
 
+def _decoder(family: Family, published: Json) -> Blueprint:
+    design = family.design(published)
+    config, _ = speech2text.read_speech2text(published)
+    weights = _weight_map(design, "", speech2text.decoder_rows(""), {})
+    return Blueprint(design.encoder, BareDecoder(config), weights, design.problems)
+
+
+def _writer(family: Family, published: Json) -> Blueprint:
+    design = family.design(published)
+    config, _ = speech2text.read_speech2text(published)
+    rules, asides = read_rules(published, config)
+    rows = speech2text.decoder_rows(f"{family.prefix}.")
+    again = {"lm_head.weight": (config.vocab_size, config.d_model)} if config.tie_word_embeddings else {}
+    weights = _weight_map(design, family.prefix, rows, again)
+    return Blueprint(design.encoder, Writer(config, rules), weights, design.problems, asides=tuple(asides))
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A published class."""
@@ -140,6 +162,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "SEWDForSequenceClassification": Architecture(SEW_D, _classifier),
     "LasrEncoder": Architecture(LASR, _bare),
     "LasrForCTC": Architecture(LASR, _ctc),
+    "Speech2TextModel": Architecture(SPEECH2TEXT, _decoder),
+    "Speech2TextForConditionalGeneration": Architecture(SPEECH2TEXT, _writer),
 }
 
 

@@ -120,6 +120,8 @@ class SewDLayer(nn.Module):
 class SewDEncoder(nn.Module):
     """Waveforms to hidden frames."""
 
+    longest: int | None = None
+
     def __init__(self, config: SewDConfig) -> None:
         super().__init__()
         stem, width = config.stem, config.hidden_size

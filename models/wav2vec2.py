@@ -94,6 +94,8 @@ class NormBefore(nn.Module):
 class Wav2Vec2Encoder(nn.Module):
     """Waveforms to hidden frames. Parts that only some of its models have are handed in."""
 
+    longest: int | None = None
+
     def __init__(
         self,
         stem: StemConfig,

@@ -46,7 +46,7 @@ HEADER = (
     "with a NaN",
 )
 
-DECISIONS = {"CTC": "tokens", "classifier": "labels", "units": "units"}
+DECISIONS = {"CTC": "tokens", "classifier": "labels", "units": "units", "decoder": "tokens"}
 """What a head decides."""
 
 

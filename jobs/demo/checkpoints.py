@@ -17,6 +17,7 @@ from models.config import Json
 from models.model import SpeechModel
 from models.protocol import FrameLogits, Samples
 from models.registry import ARCHITECTURES
+from models.writer import Writer
 
 SMALL: Json = {
     "hidden_size": 64,
@@ -36,13 +37,30 @@ WAVE: Json = {
 QUANTIZER: Json = {"num_codevectors_per_group": 40, "codevector_dim": 32, "proj_codevector_dim": 32}
 CONFORMER: Json = {**SMALL, "subsampling_conv_channels": 32, "conv_kernel_size": 16}
 
+WRITER: Json = {
+    "vocab_size": 24,
+    "d_model": 64,
+    "encoder_layers": 2,
+    "encoder_ffn_dim": 128,
+    "decoder_layers": 2,
+    "decoder_ffn_dim": 128,
+    "conv_channels": 64,
+    "tie_word_embeddings": False,
+    "max_length": 24,
+    "num_beams": 5,
+}
+
 CONFIGS: Mapping[str, Json] = {
     "HuBERT": WAVE,
     "UniSpeech": {**WAVE, **QUANTIZER},
     "SEW-D": {**WAVE, "conv_dim": [16] * 13},
     "LASR": {**CONFORMER, "encoder_config": CONFORMER},  # as published: beside a head, a part of its own
+    "Speech2Text": WRITER,
 }
 """What config.json says, by family."""
+
+SURE = 3.0
+"""How much louder than unit size a decoder's scores are: random ones alone would all be nearly as good."""
 
 
 def write_random(architecture: str, config: Json, clip: Samples, folder: Path) -> None:
@@ -77,8 +95,10 @@ def _drawn(name: str, shape: torch.Size, generator: torch.Generator) -> Tensor:
 
 
 def _centre(model: SpeechModel, clip: Samples) -> None:
-    """Give every token the same mean and spread over the clip's frames."""
+    """Give every token the same mean and spread over the clip's frames; make a decoder sure of what it writes."""
     output = model(model.frontend([clip]))
+    if isinstance(model.head, Writer):
+        model.state_dict()["head.project.weight"].mul_(SURE)
     if not isinstance(output, FrameLogits):
         return
     spread, mean = torch.std_mean(output.logits[0], dim=0)

@@ -1,7 +1,9 @@
-"""Where a frame is: the positional convolution, and rotary angles.
+"""Where a frame is: the positional convolution, rotary angles, and waves to be added.
 
 Relative positions in the manner of DeBERTa belong to the attention that reads them (`disentangled.py`).
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -87,3 +89,32 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn (frames, heads, width) by its frames' angles."""
     first, second = x.chunk(2, -1)
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], -1)
+
+
+class Sinusoids(nn.Module):
+    """A wave per channel, added to what stands at a place.
+
+    Places count from `blank + 1`, as published; place `blank` itself has no wave.
+    """
+
+    def __init__(self, width: int, blank: int) -> None:
+        super().__init__()
+        self.width, self.blank = width, blank
+        self.table: Tensor | None = None
+
+    def forward(self, places: Tensor) -> Tensor:
+        """Any whole numbers -> (..., width)."""
+        most = int(places.max()) + 1 if places.numel() else 1
+        if self.table is None or len(self.table) < most or self.table.device != places.device:
+            self.table = self._waves(max(most, 256)).to(places.device)
+        return self.table[places]
+
+    @torch.inference_mode(mode=False)  # kept for readings with gradients, too
+    def _waves(self, places: int) -> Tensor:
+        half = self.width // 2
+        rates = torch.exp(torch.arange(half).float() * -(math.log(10_000) / (half - 1)))
+        angles = torch.arange(places).float()[:, None] * rates
+        table = F.pad(torch.cat([angles.sin(), angles.cos()], 1), (0, self.width % 2))
+        if self.blank < places:
+            table[self.blank] = 0
+        return table
