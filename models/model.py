@@ -5,6 +5,7 @@ accelerator it is read at once. Which clips share a group changes nothing but sp
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,18 @@ from models.frontend import Frontend
 from models.heads import CtcHead, Head, Places, Reading
 from models.layers import packing
 from models.layers.packing import Packed
-from models.protocol import Labels, LayerStates, Loss, Output, Padded, Prediction, Refused, Search, TokenLogits
+from models.protocol import (
+    Generation,
+    Labels,
+    LayerStates,
+    Loss,
+    Output,
+    Padded,
+    Prediction,
+    Refused,
+    Search,
+    TokenLogits,
+)
 from models.vocabulary import Vocabulary
 from models.writer import BareDecoder, Writer
 
@@ -81,8 +93,11 @@ class SpeechModel(nn.Module):
         predictions: list[Prediction] = [
             self.head.empty() if refusal is None else Refused(refusal) for refusal in self._refusals(batch)
         ]
+        told = self._in_ids(search)
         reading, places = self._read(batch)
-        for index, prediction in zip(places.read, self.head.predict(reading, search), strict=True):
+        if not places.read:
+            return predictions
+        for index, prediction in zip(places.read, self.head.predict(reading, told), strict=True):
             predictions[index] = prediction
         return predictions
 
@@ -102,6 +117,19 @@ class SpeechModel(nn.Module):
     def loss(self, batch: Padded, labels: Labels) -> Loss:
         """What the head's output costs against labels."""
         return self.head.loss(self(batch), labels)
+
+    def _in_ids(self, search: Search | None) -> Search | None:
+        """A search whose language is the id that asks for it."""
+        if not isinstance(search, Generation) or search.language is None:
+            return search
+        known = {} if self.vocabulary is None else self.vocabulary.languages
+        if search.language in known:
+            return replace(search, first=known[search.language], language=None)
+        if known:
+            raise ValueError(f"language is {search.language!r}; this checkpoint writes: {', '.join(sorted(known))}")
+        raise ValueError(
+            f"language is {search.language!r}, but this checkpoint's vocabulary has no languages: leave it out"
+        )
 
     def teach(self, batch: Padded, ids: Labels) -> TokenLogits:
         """What the decoder says of each given token's successor: `ids` begin with the token that begins a text."""
