@@ -105,7 +105,7 @@ def _families() -> Iterator[list[Architecture]]:
 def _family(kinds: list[Architecture]) -> list[Shown]:
     """One family's lines, and a line of progress."""
     start = time.perf_counter()
-    print(f"{kinds[0].family:<10}", end="", flush=True)
+    print(f"{kinds[0].family:<12}", end="", flush=True)
     lines = [_show(kind) for kind in kinds]
     took = time.perf_counter() - start
     print(f"{len(lines)} checkpoints written, loaded, read alone and in company in {took:.1f} s", flush=True)
