@@ -19,6 +19,8 @@ from pipeline.stores.errors import StoreError
 from pipeline.stores.place import Entry, Part
 
 TEMPORARY = ".tmp"
+LOCKED = 10.0
+"""Seconds to wait for a lock; a dead process holds none, and a living one holds it for a moment."""
 STALE = 3600.0
 """Seconds after which a temporary file of another machine is nobody's."""
 
@@ -80,11 +82,21 @@ class Disk:
             return self._publish_only(path, payload)
 
     def replace(self, path: str, payload: bytes, version: str) -> str | None:
-        with words(path), locked(path):
-            if not os.path.exists(path) or content_version(os.stat(path)) != version:
+        temporary = temporary_name(path)
+        with words(path):
+            if not os.path.exists(path):
                 return None
-            self._publish_over(path, payload)
-            return content_version(os.stat(path))
+            try:
+                write_temporary(temporary, payload)
+                made = content_version(os.stat(temporary))
+                with locked(path):
+                    if not os.path.exists(path) or content_version(os.stat(path)) != version:
+                        return None
+                    os.replace(temporary, path)
+                sync_folder(os.path.dirname(path))
+            finally:
+                forget(temporary)
+        return made
 
     def put(self, path: str, payload: bytes) -> None:
         with words(path):
@@ -228,13 +240,16 @@ def locked(path: str) -> Iterator[None]:
 
 def lock(name: str) -> int:
     """Lock a file of that name: the one that stands there now, not one that its last holder has removed."""
-    while True:
+    until = time.monotonic() + LOCKED
+    while time.monotonic() < until:
         handle = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.stat(name).st_ino == os.fstat(handle).st_ino:
                 return handle
         os.close(handle)
+        time.sleep(0.005)
+    raise StoreError(errors.BROKEN, f"{name} is locked by a process that does not go on: is one stopped?")
 
 
 @contextlib.contextmanager

@@ -4,30 +4,12 @@ import io
 import os
 import pickle
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from pipeline.storage import Store, StoreError, list_entries, open_input, read_bytes, scrub
+from pipeline.stores import disk as local_disk
 from pipeline.stores import s3, s3_listing
-
-PLACES = ["disk", "memory", "moto"]
-
-
-@pytest.fixture(params=PLACES)
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty folder of each kind of storage."""
-    if request.param == "disk":
-        return str(tmp_path / "out")
-    if request.param == "memory":
-        return f"memory://{uuid4().hex}"
-    return f"{request.getfixturevalue('moto_s3' if request.param == 'moto' else 'rgw')}/out"
-
-
-@pytest.fixture
-def store(root: str) -> Store:
-    """A store in that folder."""
-    return Store(root)
 
 
 def test_a_file_is_created_once_and_then_stays_as_it_is(store: Store) -> None:
@@ -250,3 +232,15 @@ def test_a_decoder_finds_a_usual_file(store: Store) -> None:
     file = open_input(f"{store.url}/clip", 2, 8)
     assert isinstance(file, io.BufferedReader) and file.readable() and file.seekable()
     assert file.peek(2)[:2] == b"23" and file.tell() == 0
+
+
+def test_a_lock_that_a_stopped_process_holds_is_an_error_in_words_and_no_wait_for_ever(
+    disk: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk.create("lease", b"1")
+    monkeypatch.setattr(local_disk, "LOCKED", 0.1)
+    held = local_disk.lock(f"{disk.url}/.lease.lock")
+    with pytest.raises(StoreError, match="does not go on"):
+        disk.replace("lease", b"2", disk.look("lease").version)
+    os.close(held)
+    assert disk.replace("lease", b"2", disk.look("lease").version)
