@@ -12,7 +12,7 @@ from av.audio.frame import AudioFrame
 from av.error import FFmpegError
 
 from pipeline.audio import headers
-from pipeline.audio.headers import Layout
+from pipeline.audio.chunks import Layout
 from pipeline.audio.rules import AudioError
 from pipeline.audio.source import Source
 from pipeline.schema import Samples

@@ -9,11 +9,9 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipeline.audio.chunks import MOST_CHUNKS, SLACK, Layout, aiff, caf, open_ended, promised, wave, wave64
 from pipeline.audio.source import Source
 
-SLACK = 64
-"""Bytes that a header may promise too many: writers forget to subtract their own header."""
-MOST_CHUNKS = 10_000
 MOST_PAGE = 1 << 16
 """Bytes of the largest Ogg page, rounded up."""
 OPUS, AAC, MATROSKA = "Ogg Opus", "AAC", "Matroska or WebM"
@@ -21,39 +19,6 @@ WEAK = ("MP3", AAC)
 """Formats that any file may seem to be by its first two bytes."""
 SEGMENT = bytes.fromhex("18538067")
 PAGE = re.compile(rb"OggS\0")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the audio lies in its file."""
-
-    name: str
-    """The format, as a user knows it."""
-    begin: int = 0
-    """First byte of the audio."""
-    end: int | None = None
-    """One past its last byte, where the header promises that."""
-    whole: bool | None = None
-    """Whether the file holds what was promised; None where nothing was."""
-    streams: bool = False
-    """Whether the length was left open, or libsndfile would stop before the end of the file."""
-
-
-@dataclass(frozen=True)
-class Chunks:
-    """How a family of containers writes its chunks: an id, then a size."""
-
-    name: int
-    """Bytes of the id."""
-    size: str
-    """The size, as `struct` reads it."""
-    counted: bool = False
-    """Whether the size counts the chunk's own header."""
-    align: int = 1
-
-
-RIFF, RIFX, FORM = Chunks(4, "<I", align=2), Chunks(4, ">I", align=2), Chunks(4, ">I", align=2)
-CAF, WAVE64 = Chunks(4, ">q"), Chunks(16, "<Q", counted=True, align=8)
 
 
 def look(source: Source) -> Layout | None:
@@ -65,74 +30,9 @@ def look(source: Source) -> Layout | None:
     return None
 
 
-def _promised(source: Source, name: str, begin: int, size: int) -> Layout:
-    end = begin + size
-    return Layout(name, begin, end, whole=end <= source.size + SLACK)
-
-
-def _find(source: Source, at: int, shape: Chunks, wanted: bytes) -> tuple[int, int] | None:
-    """Where a chunk's content begins, and its size."""
-    header = shape.name + struct.calcsize(shape.size)
-    for _ in range(MOST_CHUNKS):
-        entry = source.at(at, header)
-        if len(entry) < header:
-            return None
-        (size,) = struct.unpack(shape.size, entry[shape.name :])
-        if entry.startswith(wanted):
-            return at + header, size - header * shape.counted
-        at += max(header, size + header * (not shape.counted))
-        at += -at % shape.align
-    return None
-
-
-def _wave(source: Source) -> Layout:
-    shape = RIFX if source.at(0, 4) == b"RIFX" else RIFF
-    found = _find(source, 12, shape, b"data")
-    if found is None:
-        return Layout("WAV", whole=False if _find(source, 12, shape, b"fmt ") else None)
-    begin, size = found
-    if size == 0 and begin < source.size and not _ends_with_chunk(source, begin, shape):
-        return Layout("WAV", begin, streams=True)
-    if source.at(0, 4) in (b"RF64", b"BW64"):
-        size = int.from_bytes(source.at(28, 8), "little")
-    elif _open_ended(size) and begin + size > source.size:
-        return Layout("WAV", begin)
-    return _promised(source, "WAV", begin, size)
-
-
-def _ends_with_chunk(source: Source, at: int, shape: Chunks) -> bool:
-    """Whether notes follow empty audio, rather than audio that nobody counted."""
-    entry = source.at(at, 8)
-    return len(entry) == 8 and at + 8 + struct.unpack(shape.size, entry[4:])[0] == source.size
-
-
-def _open_ended(size: int) -> bool:
-    """The sizes that programs write when they cannot know: about 2^31 or 2^32, less a header."""
-    return size == 0 or -4200 <= size - 2**31 < 2 or size >= 2**32 - 256
-
-
-def _aiff(source: Source) -> Layout:
-    found = _find(source, 12, FORM, b"SSND")
-    if found is None or _open_ended(found[1]):
-        return Layout("AIFF", whole=False if found is None else None)
-    return _promised(source, "AIFF", *found)
-
-
 def _au(source: Source) -> Layout:
     begin, size = struct.unpack(">II", source.at(4, 8).ljust(8, b"\0"))
-    return Layout("AU", begin) if _open_ended(size) else _promised(source, "AU", begin, size)
-
-
-def _caf(source: Source) -> Layout:
-    found = _find(source, 8, CAF, b"data")
-    if found is None or found[1] < 0:
-        return Layout("CAF", whole=False if found is None else None)
-    return _promised(source, "CAF", *found)
-
-
-def _wave64(source: Source) -> Layout:
-    found = _find(source, 40, WAVE64, b"data")
-    return Layout("W64", whole=False) if found is None else _promised(source, "W64", *found)
+    return Layout("AU", begin) if open_ended(size) else promised(source, "AU", begin, size)
 
 
 def _nist(source: Source) -> Layout:
@@ -142,7 +42,7 @@ def _nist(source: Source) -> Layout:
     if size is None or len(fields) < 3 or b"embedded" in header:
         return Layout("NIST")
     total = int(fields[b"sample_count"]) * int(fields[b"channel_count"]) * int(fields[b"sample_n_bytes"])
-    return _promised(source, "NIST", int(size[1]), total)
+    return promised(source, "NIST", int(size[1]), total)
 
 
 def _voc(source: Source) -> Layout:
@@ -150,7 +50,7 @@ def _voc(source: Source) -> Layout:
     block = source.at(begin, 4)
     if len(block) < 4 or block[0] not in (1, 9):
         return Layout("VOC")
-    return _promised(source, "VOC", begin + 4, int.from_bytes(block[1:], "little"))
+    return promised(source, "VOC", begin + 4, int.from_bytes(block[1:], "little"))
 
 
 def _mp4(source: Source) -> Layout:
@@ -174,7 +74,7 @@ def _matroska(source: Source) -> Layout:
     if source.at(segment, 4) != SEGMENT:
         return Layout(MATROSKA)
     size, begin = _vint(source, segment + 4)
-    return Layout(MATROSKA, begin) if size is None else _promised(source, MATROSKA, begin, size)
+    return Layout(MATROSKA, begin) if size is None else promised(source, MATROSKA, begin, size)
 
 
 def _vint(source: Source, at: int) -> tuple[int | None, int]:
@@ -253,16 +153,16 @@ AFTER_TAGS: tuple[tuple[re.Pattern[bytes], Callable[[Source], Layout]], ...] = (
     (re.compile(rb"\xff[\xe2-\xe7\xea-\xef\xf2-\xf7\xfa-\xff]"), _mp3),
 )
 READERS: tuple[tuple[re.Pattern[bytes], Callable[[Source], Layout | None]], ...] = (
-    (re.compile(rb"(RIFF|RIFX|RF64|BW64)....WAVE", re.DOTALL), _wave),
+    (re.compile(rb"(RIFF|RIFX|RF64|BW64)....WAVE", re.DOTALL), wave),
     (re.compile(rb"OggS"), _ogg),
     (re.compile(rb"....ftyp", re.DOTALL), _mp4),
     (re.compile(rb"\x1a\x45\xdf\xa3"), _matroska),
     (re.compile(rb"ID3"), _tagged),
     *AFTER_TAGS,
-    (re.compile(rb"FORM....AIF[FC]", re.DOTALL), _aiff),
+    (re.compile(rb"FORM....AIF[FC]", re.DOTALL), aiff),
     (re.compile(rb"\.snd"), _au),
-    (re.compile(rb"caff"), _caf),
-    (re.compile(rb"riff\x2e\x91\xcf\x11"), _wave64),
+    (re.compile(rb"caff"), caf),
+    (re.compile(rb"riff\x2e\x91\xcf\x11"), wave64),
     (re.compile(rb"NIST_1A"), _nist),
     (re.compile(rb"Creative Voice File"), _voc),
 )

@@ -7,8 +7,9 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from pipeline.audio.chunks import Layout
 from pipeline.audio.decoders import DecoderError, Sound, open_sound
-from pipeline.audio.headers import Layout, breaks_off, look
+from pipeline.audio.headers import breaks_off, look
 from pipeline.audio.rules import AudioError, AudioRules
 from pipeline.audio.source import Source
 from pipeline.schema import SKIPPED, Recording, Samples, Span
