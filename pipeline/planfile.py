@@ -80,7 +80,7 @@ def _counted(total: Planned, table: pa.Table) -> Planned:
 
 def shards(file: BinaryIO) -> Iterator[Place]:
     """Yield where each shard stands, a row group at a time."""
-    with pq.ParquetFile(file) as plan:
+    with pq.ParquetFile(file, pre_buffer=False) as plan:
         for group in range(plan.num_row_groups):
             runs = pc.run_end_encode(plan.read_row_group(group, ["shard"])["shard"].combine_chunks())
             first = 0
@@ -91,13 +91,13 @@ def shards(file: BinaryIO) -> Iterator[Place]:
 
 def shard_rows(file: BinaryIO, place: Place) -> pa.Table:
     """The rows of one shard."""
-    with pq.ParquetFile(file) as plan:
+    with pq.ParquetFile(file, pre_buffer=False) as plan:
         return plan.read_row_group(place.row_group).slice(place.first, place.rows)
 
 
 def read_plan(file: BinaryIO) -> Iterator[pa.Table]:
     """Yield every shard's rows."""
-    with pq.ParquetFile(file) as plan:
+    with pq.ParquetFile(file, pre_buffer=False) as plan:
         for group in range(plan.num_row_groups):
             table = plan.read_row_group(group)
             ends = pc.run_end_encode(table["shard"].combine_chunks()).run_ends.to_pylist()
