@@ -11,7 +11,7 @@ help:
 	@echo "make demo    every model family on sample clips: equal alone and in company, and how fast"
 	@echo "make test    checks, then the tests (PYTEST=... passes options on)"
 	@echo "make check   linter, type checker, import directions"
-	@echo "make bench   our models beside transformers, as a table and as JSON (BENCH=... passes options on)"
+	@echo "make bench   our models beside transformers, as a table and as JSON (BENCH=..., WRITERS=... pass options on)"
 
 $(READY): pyproject.toml infra/constraints.txt
 	@echo "setting up $(VENV) (a few minutes the first time)"
@@ -35,6 +35,7 @@ test: check
 
 bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.models $(BENCH)
+	@$(BIN)/python -m tests.benchmarks.writers $(WRITERS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

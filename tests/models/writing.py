@@ -40,8 +40,12 @@ CASES: dict[str, Settings] = {
     "few-bands": {"input_feat_per_channel": 40},
     "two-channels": {"input_feat_per_channel": 20, "input_channels": 2},
     "large-vocabulary": {"vocab_size": 3_001},
+    "ends-often": {"tie_word_embeddings": False},
+    "unscaled-ends-often": {"scale_embedding": False, "tie_word_embeddings": False},
 }
 # fmt: on
+ENDS = [2, 7, 25, 31]
+"""Tokens that end a text, where they are many."""
 BARE = ("plain", "unscaled", "no-padding-id", "three-convolutions")
 
 
@@ -54,6 +58,7 @@ def reference(name: str, architecture: str = "ForConditionalGeneration") -> tran
     if architecture != "Model":
         model.tie_weights()
         _spread(model)
+        model.generation_config.eos_token_id = ENDS if "ends-often" in name else 2
     save(model, folder(name, architecture), {"num_mel_bins": bands(name)})
     return model
 

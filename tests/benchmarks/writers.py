@@ -1,0 +1,199 @@
+"""Speech2Text beside transformers' `generate()`: a part of `make bench`.
+
+Both load the same weights and write the texts of the same clips, in turn, in one process, features included. Random
+weights do not know when to stop, so both write as many tokens, to the same fixed length, with beams that are never
+done earlier; how the texts come about is otherwise the checkpoint's affair. That no end is written is a rule of both.
+Peak memory is of a process of its own per side.
+"""
+
+import argparse
+import datetime
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import transformers as hf
+
+from models import SpeechModel, load_model
+from models.protocol import Generation, Tokens
+from tests.benchmarks.workloads import RATE, Clips, equal_clips
+
+RESULTS = Path(__file__).parent / "results"
+SIZES = {
+    "s2t-small": {},
+    "s2t-medium": {"d_model": 512, "encoder_attention_heads": 8, "decoder_attention_heads": 8},
+}
+END = 2
+"""The token that would end a text."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One comparison."""
+
+    model: str
+    clips: int
+    beams: int
+    tokens: int
+    """Of each text."""
+    our_seconds: list[float]
+    their_seconds: list[float]
+    ratio: float
+    """Their time over ours: the median over repetitions of the two run in turn."""
+    ratios: list[float]
+    our_times_real_time: float
+    same_texts: int
+    """Clips whose texts are identical."""
+    our_peak_mib: float
+    their_peak_mib: float
+
+
+class Reference:
+    """`generate()` as its documentation shows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model = hf.Speech2TextForConditionalGeneration.from_pretrained(folder).eval()
+        self.extractor = hf.Speech2TextFeatureExtractor()
+
+    @torch.inference_mode()
+    def write(self, clips: Clips, beams: int, length: int) -> list[list[int]]:
+        """Samples in, token ids out."""
+        inputs = self.extractor(clips, sampling_rate=RATE, padding=True, return_tensors="pt")
+        texts = self.model.generate(
+            inputs["input_features"],
+            attention_mask=inputs["attention_mask"],
+            num_beams=beams,
+            max_length=length,
+            suppress_tokens=[END],
+        )
+        return [text[1:] for text in texts.tolist()]
+
+
+def write(model: SpeechModel, clips: Clips, beams: int, length: int) -> list[list[int]]:
+    """The same, with our model; its checkpoint says that no end is written."""
+    predictions = model.predict(model.frontend(clips), Generation(beams=beams, max_length=length))
+    return [each.ids.tolist() for each in predictions if isinstance(each, Tokens)]
+
+
+def main() -> None:
+    """Parse, run, print, keep."""
+    options = _options()
+    torch.set_num_threads(options.threads)
+    if options.memory:
+        _side(options.memory, options.folder)(equal_clips(options.batch), options.beams, options.length)
+        status = Path("/proc/self/status").read_text()
+        print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+        return
+    lines = []
+    for name in options.models:
+        with tempfile.TemporaryDirectory() as folder:
+            lines.append(_compare(name, _save(name, Path(folder)), options))
+        print(_row(lines[-1]), flush=True)
+        print(f"kept in {_keep(options, lines)}", flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.writers", description=__doc__)
+    parser.add_argument("--models", nargs="+", default=["s2t-small"], choices=list(SIZES))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--batch", type=int, default=8, help="clips of 10 s")
+    parser.add_argument("--beams", type=int, default=5)
+    parser.add_argument("--length", type=int, default=60, help="tokens of a text, the one that begins it among them")
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--output", type=Path, help="default: results/<date>-writers-cpu.json")
+    parser.add_argument("--memory", choices=["ours", "theirs"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _save(name: str, folder: Path) -> Path:
+    """Random weights, loud enough for texts to differ by more than rounding."""
+    torch.manual_seed(0)
+    model = hf.Speech2TextForConditionalGeneration(hf.Speech2TextConfig(**SIZES[name], tie_word_embeddings=False))
+    torch.nn.init.normal_(model.lm_head.weight, std=0.2)
+    model.save_pretrained(folder)
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"suppress_tokens": [END]}))
+    return folder
+
+
+def _side(side: str, folder: Path) -> Callable[[Clips, int, int], list[list[int]]]:
+    if side == "theirs":
+        return Reference(folder).write
+    model = load_model(folder)
+    return lambda clips, beams, length: write(model, clips, beams, length)
+
+
+def _compare(name: str, folder: Path, options: argparse.Namespace) -> Line:
+    clips = equal_clips(options.batch)
+    ours, theirs = _side("ours", folder), _side("theirs", folder)
+    mine, texts = ours(clips, options.beams, options.length), theirs(clips, options.beams, options.length)
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for _ in range(options.repeat):
+        for side, run in (("theirs", theirs), ("ours", ours)):
+            start = time.perf_counter()
+            run(clips, options.beams, options.length)
+            times[side].append(round(time.perf_counter() - start, 3))
+    ratios = [round(slow / quick, 2) for slow, quick in zip(times["theirs"], times["ours"], strict=True)]
+    return Line(
+        model=name,
+        clips=len(clips),
+        beams=options.beams,
+        tokens=options.length - 1,
+        our_seconds=times["ours"],
+        their_seconds=times["theirs"],
+        ratio=statistics.median(ratios),
+        ratios=ratios,
+        our_times_real_time=round(sum(map(len, clips)) / RATE / statistics.median(times["ours"]), 1),
+        same_texts=sum(one == other for one, other in zip(mine, texts, strict=True)),
+        our_peak_mib=_peak("ours", folder, options),
+        their_peak_mib=_peak("theirs", folder, options),
+    )
+
+
+def _peak(side: str, folder: Path, options: argparse.Namespace) -> float:
+    command = [sys.executable, "-m", "tests.benchmarks.writers", "--memory", side, "--folder", str(folder)]
+    command += ["--batch", str(options.batch), "--beams", str(options.beams), "--length", str(options.length)]
+    done = subprocess.run([*command, "--threads", str(options.threads)], check=True, capture_output=True, text=True)
+    return round(float(done.stdout.split()[-1]))
+
+
+def _row(line: Line) -> str:
+    return (
+        f"{line.model:12} {line.clips} clips of 10 s, {line.beams} beams, {line.tokens} tokens: {line.ratio:.2f}x "
+        f"({min(line.ratios)} to {max(line.ratios)})   {line.our_times_real_time:g}x real time   "
+        f"same texts {line.same_texts} of {line.clips}   "
+        f"peak {line.our_peak_mib:.0f} MiB, theirs {line.their_peak_mib:.0f} MiB"
+    )
+
+
+def _keep(options: argparse.Namespace, lines: list[Line]) -> Path:
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    path: Path = options.output or RESULTS / f"{today}-writers-cpu.json"
+    content = {
+        "date": today,
+        "command": "python -m tests.benchmarks.writers " + " ".join(sys.argv[1:]),
+        "machine": {"processor": _processor(), "threads": options.threads},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "transformers": hf.__version__},
+        "comparisons": [asdict(line) for line in lines],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The texts that Speech2Text writes are the reference's, token for token, whatever the search and the company."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from shutil import copytree
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from models import CheckpointError, load_model
+from models.model import SpeechModel
+from models.protocol import Generation, Tokens
+from models.token_times import spans
+from tests.models.reference import noise
+from tests.models.writing import CASES, ENDS, alone, bands, features, folder, ours, reference
+
+NAMES = ("untied", "ends-often", "unscaled-untied", "unscaled-ends-often", "start-is-another", "no-padding-id", "plain")
+CLIPS = (9_999, 5_003)
+LENGTH = 14
+SCORING: tuple[tuple[float, bool | str], ...] = ((1.0, True), (0.0, False), (2.0, "never"), (-0.7, True), (1.0, False))
+"""Length penalties, and when to stop."""
+RULES: dict[str, dict[str, object]] = {
+    "no token twice": {"no_repeat_ngram_size": 1},
+    "no pair twice": {"no_repeat_ngram_size": 2},
+    "at least so long": {"min_length": 8},
+    "at least so many more": {"min_new_tokens": 5},
+    "at most so many more": {"max_new_tokens": 6},
+    "begins with": {"forced_bos_token_id": 9},
+    "ends with": {"forced_eos_token_id": 2},
+    "some never": {"suppress_tokens": [7, 25, 31, 42]},
+    "some not at first": {"begin_suppress_tokens": [8, 31, 7], "forced_bos_token_id": 9},
+    "bad words": {"bad_words_ids": [[25], [31, 7], [7, 7, 39]]},
+}
+REFUSED: dict[str, object] = {
+    "do_sample": True,
+    "num_return_sequences": 2,
+    "repetition_penalty": 1.3,
+    "num_beams": 0,
+    "max_length": 5_000,
+    "early_stopping": "soon",
+    "eos_token_id": [2, 600],
+    "bad_words_ids": [[7, 600]],
+    "length_penalty": "long",
+    "no_repeat_ngram_size": -1,
+}
+MIXED = (5_003, 20_801, 2_500, 0, 12_345, 560)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small only wait for other threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("beams", [1, 4, 5, 10])
+@pytest.mark.parametrize("name", NAMES)
+def test_texts_are_the_references(name: str, beams: int) -> None:
+    model = ours(name)
+    for samples in CLIPS:
+        batch = model.frontend([noise(samples)])
+        for penalty, early in SCORING if beams > 1 else SCORING[:1]:
+            search = Generation(beams=beams, length_penalty=penalty, early_stopping=early, max_length=LENGTH)
+            assert _said(model, batch, search) == _theirs(name, samples, beams, penalty, early)
+
+
+def test_the_references_texts_differ_and_end() -> None:
+    """Guards the cases: texts that are all alike, or never end, would prove little."""
+    texts = [tuple(_theirs(name, n, 4, *SCORING[0])) for name in NAMES[:4] for n in CLIPS]
+    assert len(set(texts)) >= 6
+    assert sum(len(text) < LENGTH - 1 for text in texts) >= 2
+    assert max(map(len, texts)) == LENGTH - 1
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("rule", RULES)
+def test_the_rules_of_a_checkpoint_are_followed(rule: str, beams: int, tmp_path: Path) -> None:
+    stated = {"num_beams": beams, "max_length": LENGTH} | RULES[rule]
+    name, ends = ("ends-often", ENDS) if "at least" in rule else ("untied", [2])
+    model, theirs = _with_rules(name, stated, tmp_path)
+    plain, _ = _with_rules(name, {"num_beams": beams, "max_length": LENGTH}, tmp_path / "plain")
+    changed = 0
+    for samples in (*CLIPS, 12_345):
+        text = theirs.generate(features(noise(samples)))[0].tolist()
+        forced = [RULES[rule]["forced_bos_token_id"]] if "forced_bos_token_id" in RULES[rule] else []
+        expected = _stripped(text, tuple(ends), forced)
+        mine = _said(model, model.frontend([noise(samples)]), None)
+        assert mine == expected
+        changed += mine != _said(plain, plain.frontend([noise(samples)]), None)
+    assert changed or rule == "ends with"
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_a_rule_that_cannot_be_followed_is_named(field: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"generation_config.json: .*{field}|{field}.*generation_config.json"):
+        _with_rules("plain", {field: REFUSED[field]}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        (Generation(beams=0), "beams is 0"),
+        (Generation(max_length=1), "max_length is 1"),
+        (Generation(max_length=4_000), "max_target_positions 1024"),
+        (Generation(no_repeat_ngram=-1), "no_repeat_ngram is -1"),
+        (Generation(early_stopping="soon"), "early_stopping is 'soon'"),
+        (Generation(language="fr"), "has no languages"),
+    ],
+)
+def test_a_search_that_cannot_be_meant_is_named(search: Generation, words: str) -> None:
+    model = ours("untied")
+    with pytest.raises(ValueError, match=words):
+        model.predict(model.frontend([noise(5_003)]), search)
+
+
+def test_a_language_is_forced_by_name_and_not_part_of_the_text() -> None:
+    model = load_model(folder("untied", "ForConditionalGeneration") if ours("untied") else "")
+    model.vocabulary = SimpleNamespace(languages={"fr": 9, "de": 11})
+    batch = model.frontend([noise(9_999)])
+    french, german = (
+        _said(model, batch, Generation(language=name, beams=4, max_length=LENGTH)) for name in ("fr", "de")
+    )
+    text = reference("untied").generate(features(noise(9_999)), num_beams=4, max_length=LENGTH, forced_bos_token_id=9)
+    assert french == _stripped(text[0].tolist(), (2,), [9])
+    assert french != german
+    with pytest.raises(ValueError, match="language is 'it'; this checkpoint writes: de, fr"):
+        model.predict(batch, Generation(language="it"))
+
+
+@pytest.mark.parametrize("beams", [1, 5])
+@pytest.mark.parametrize("name", ["untied", "ends-often", "large-vocabulary", "even-kernels"])
+def test_a_clip_is_written_the_same_alone_and_in_a_batch(name: str, beams: int) -> None:
+    model, search = ours(name), Generation(beams=beams, max_length=LENGTH)
+    together = model.predict(model.frontend([noise(samples) for samples in MIXED]), search)
+    for samples, mine in zip(MIXED, together, strict=True):
+        single = model.predict(model.frontend([noise(samples)]), search)[0]
+        assert mine.ids.tolist() == single.ids.tolist()
+        assert mine.starts.tolist() == single.starts.tolist()
+        np.testing.assert_allclose(mine.scores, single.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("beams", [1, 5])
+def test_a_score_is_the_tokens_posterior(beams: int) -> None:
+    for name in ("untied", "ends-often"):
+        mine = ours(name).predict(ours(name).frontend([noise(9_999)]), Generation(beams=beams, max_length=LENGTH))[0]
+        posteriors = alone(name, noise(9_999), [2, *mine.ids.tolist()]).logits[0].softmax(-1)
+        expected = [float(posteriors[place, token]) for place, token in enumerate(mine.ids)]
+        np.testing.assert_allclose(mine.scores, expected, atol=1e-4)
+
+
+def test_tokens_lie_in_order_inside_their_clip() -> None:
+    model = ours("untied")
+    for samples in (560, 2_500, 20_801):
+        batch = model.frontend([noise(samples)])
+        mine, frames = model.predict(batch, Generation(max_length=30))[0], int(model(batch).lengths[0])
+        assert len(mine.ids) > 3
+        assert (mine.starts < mine.ends).all()
+        assert (np.diff(mine.starts) >= 0).all()
+        assert (np.diff(mine.ends) >= 0).all()
+        assert mine.starts.min() >= 0
+        assert mine.ends.max() <= frames
+
+
+def test_a_path_follows_what_was_looked_at() -> None:
+    bounds = [0, 3, 4, 9, 15]
+    looks = torch.full((4, 15), 0.01)
+    for token, (start, end) in enumerate(pairwise(bounds)):
+        looks[token, start:end] = 0.5
+    looks[0, 12] = 0.9  # a look far away moves nothing
+    starts, ends = spans(looks)
+    assert starts.tolist() == bounds[:-1]
+    assert ends.tolist() == bounds[1:]
+
+
+def test_more_tokens_than_frames_share_them() -> None:
+    starts, ends = spans(torch.rand(7, 3, generator=torch.Generator().manual_seed(0)))
+    assert (starts < ends).all()
+    assert (np.diff(starts) >= 0).all()
+    assert starts[0] == 0
+    assert ends[-1] == 3
+
+
+def _said(model: SpeechModel, batch: object, search: Generation | None) -> list[int]:
+    prediction = model.predict(batch, search)[0]
+    assert isinstance(prediction, Tokens)
+    return prediction.ids.tolist()
+
+
+@cache
+def _theirs(name: str, samples: int, beams: int, penalty: float, early: bool | str) -> list[int]:
+    """The reference's text for one clip alone, without what begins and ends it."""
+    model = reference(name)
+    more = {"length_penalty": penalty, "early_stopping": early} if beams > 1 else {}
+    text = model.generate(features(noise(samples), bands(name)), num_beams=beams, max_length=LENGTH, **more)
+    ends = model.generation_config.eos_token_id
+    return _stripped(text[0].tolist(), tuple(ends) if isinstance(ends, list) else (ends,), [])
+
+
+def _stripped(text: list[int], ends: tuple[int, ...], forced: list[object]) -> list[int]:
+    text = text[1:]
+    text = text[len(forced) :] if text[: len(forced)] == forced else text
+    return text[:-1] if text and text[-1] in ends else text
+
+
+def _with_rules(
+    name: str, rules: dict[str, object], path: Path
+) -> tuple[SpeechModel, transformers.Speech2TextForConditionalGeneration]:
+    assert name in CASES
+    reference(name)
+    target = copytree(folder(name, "ForConditionalGeneration"), path / "checkpoint")
+    file = target / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | rules))
+    model = load_model(target)
+    return model, transformers.Speech2TextForConditionalGeneration.from_pretrained(target).eval()
