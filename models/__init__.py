@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from models.checkpoint import CheckpointError, read_checkpoint
+from models.checkpoint import CheckpointError, read_checkpoint, read_frontend
+from models.frontend import Frontend
 from models.model import SpeechModel
 from models.sources import SourceError, fetch
 
-__all__ = ["CheckpointError", "SourceError", "SpeechModel", "load_model"]
+__all__ = ["CheckpointError", "SourceError", "SpeechModel", "load_frontend", "load_model"]
 
 
 def load_model(
@@ -14,3 +15,8 @@ def load_model(
 ) -> SpeechModel:
     """The checkpoint at `ref` (a folder, s3://bucket/prefix, hf://org/name@revision), ready to read clips."""
     return read_checkpoint(fetch(ref), dtype=dtype, device=device, allow_pickle=allow_pickle)
+
+
+def load_frontend(ref: str | Path) -> Frontend:
+    """What turns samples into the inputs of the checkpoint at `ref`, without its weights."""
+    return read_frontend(fetch(ref))

@@ -63,6 +63,18 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
     return _settle(model, DTYPES[dtype], torch.device(device))
 
 
+def read_frontend(folder: Path) -> Frontend:
+    """What turns samples into the inputs of the model in a folder; takes no weights."""
+    try:
+        name = architecture_name(read_config(folder))
+        frontend, problems = _frontend(folder, ARCHITECTURES[name].family.frontend)
+    except ConfigError as error:
+        raise CheckpointError(folder, [f"{folder}: {problem}" for problem in error.problems]) from error
+    if problems:
+        raise CheckpointError(folder, problems)
+    return frontend
+
+
 def _unusable(dtype: str, device: str) -> list[str]:
     problems = (
         [] if isinstance(dtype, str) and dtype in DTYPES else [f"dtype is {dtype!r}; supported: {', '.join(DTYPES)}"]

@@ -1,0 +1,100 @@
+"""Decode recordings in a process of their own, so that one that kills or stalls its decoder harms nobody.
+
+For the second look at what was open when a worker died. The child is started anew after each death: half a second,
+which only the guilty cost.
+"""
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+
+from pipeline.audio import AudioRules, segments
+from pipeline.schema import Failure, Recording, Segment
+
+STAGE = "audio"
+MEMORY = 8 << 30
+"""Bytes that a decoder's process may take."""
+
+
+class Decoder:
+    """A child process that decodes one recording after the other."""
+
+    def __init__(self, rules: AudioRules) -> None:
+        self.rules = rules
+        self._child: _Child | None = None
+
+    def segments(self, recording: Recording) -> Iterator[Segment]:
+        """What `audio.segments` yields, or one failed segment where the child died or ran out of time."""
+        child, limit = self._started(), self.rules.seconds_limit(recording)
+        until = time.monotonic() + limit
+        try:
+            child.pipe.send((recording, self.rules))
+            while (answer := child.answer(until)) is not None:
+                yield answer
+        except TimeoutError:
+            yield self._fallen(recording, "TimedOut", f"its decoder was stopped after {limit:.0f} seconds")
+        except (EOFError, ConnectionError):
+            yield self._fallen(recording, "Crashed", f"its decoder died ({_cause(child.process.wait())})")
+
+    def close(self) -> None:
+        """Stop the child."""
+        if self._child is not None:
+            self._child.process.kill()
+            self._child.process.wait()
+            self._child.pipe.close()
+            self._child = None
+
+    def _started(self) -> "_Child":
+        if self._child is None:
+            self._child = _Child()
+        return self._child
+
+    def _fallen(self, recording: Recording, kind: str, message: str) -> Segment:
+        self.close()
+        bare = replace(recording, audio=None, failure=Failure(kind, STAGE, message))
+        return next(iter(segments(bare, self.rules)))
+
+
+class _Child:
+    """The process, and the pipe to it."""
+
+    def __init__(self) -> None:
+        self.pipe, theirs = Pipe()
+        command = [sys.executable, "-m", "pipeline.apart", str(theirs.fileno())]
+        self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
+        theirs.close()
+
+    def answer(self, until: float) -> Segment | None:
+        """The next segment, or None at the recording's end."""
+        if not self.pipe.poll(max(0.0, until - time.monotonic())):
+            raise TimeoutError
+        answer: Segment | None = self.pipe.recv()
+        return answer
+
+
+def _cause(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def main() -> None:
+    """Answer questions until there are none."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    pipe: Connection = Connection(int(sys.argv[1]))
+    while True:
+        try:
+            recording, rules = pipe.recv()
+        except EOFError:
+            return
+        for segment in segments(recording, rules):
+            pipe.send(segment)
+        pipe.send(None)
+
+
+if __name__ == "__main__":
+    main()

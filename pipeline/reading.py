@@ -1,0 +1,94 @@
+"""From a shard's place in the plan to batches: read, decode, cut, compute features, sort into buckets.
+
+These stages are one stream on one CPU actor, on purpose: audio then crosses from process to process only once, as a
+batch, and the end of the stream empties the window of the bucketing, for which the engine has no hook. What a worker
+yields depends on its shards alone, so that an engine that runs it again gets the same.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from models import load_frontend
+from pipeline.apart import Decoder
+from pipeline.audio import AudioRules, segments
+from pipeline.batches import Ready, census, pack
+from pipeline.bucketing import Buckets, batches
+from pipeline.deadline import deadline
+from pipeline.features import features
+from pipeline.planfile import Place, shard_rows
+from pipeline.schema import Recording, Segment
+from pipeline.sources import recordings
+from pipeline.storage import Store
+
+WORK = pa.schema(
+    [
+        pa.field("plan", pa.string(), nullable=False),
+        pa.field("shard", pa.string(), nullable=False),
+        pa.field("row_group", pa.int32(), nullable=False),
+        pa.field("first", pa.int32(), nullable=False),
+        pa.field("rows", pa.int32(), nullable=False),
+        pa.field("done", pa.list_(pa.int32())),
+    ]
+)
+"""One shard to read: where its rows stand, and the recordings of it that have arrived already."""
+
+Cut = Callable[[Recording], Iterator[Segment]]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a reader needs to know."""
+
+    output: str
+    """The output's URL: the plan lies there."""
+    model: str
+    audio: AudioRules
+    buckets: Buckets
+    apart: bool = False
+    """Whether each recording is decoded in a process of its own, and travels in a batch of its own."""
+
+
+class Reader:
+    """Reads shards, on an actor."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.frontend = load_frontend(rules.model)
+        self.cut: Cut = Decoder(rules.audio).segments if rules.apart else self._cut
+
+    def __call__(self, work: pa.Table) -> Iterator[pa.Table]:
+        """Shards to read -> batches, a table of one row each."""
+        heard = (ready for shard in work.to_pylist() for ready in self._shard(shard))
+        if self.rules.apart:
+            yield from (pack([ready]) for ready in heard)
+            return
+        yield from map(pack, batches(heard, self.rules.buckets))
+
+    def _shard(self, shard: Mapping[str, object]) -> Iterator[Ready]:
+        done, count = set(_numbers(shard["done"])), 0
+        for recording in recordings(self._rows(shard)):
+            count += 1
+            if recording.ordinal not in done:
+                yield from features(self.cut(recording), self.frontend)
+        yield census(str(shard["shard"]), count)
+
+    def _rows(self, shard: Mapping[str, object]) -> pa.Table:
+        numbers = [int(str(shard[name])) for name in ("row_group", "first", "rows")]
+        with Store(self.rules.output).open(str(shard["plan"])) as file:
+            return shard_rows(file, Place(str(shard["shard"]), *numbers))
+
+    def _cut(self, recording: Recording) -> Iterator[Segment]:
+        """Decode here, where a decoder that hangs takes the actor with it."""
+        stream = segments(recording, self.rules.audio)
+        with deadline(self.rules.audio.seconds_limit(recording)):
+            segment = next(stream, None)
+        while segment is not None:
+            yield segment
+            with deadline(self.rules.audio.seconds_limit(recording)):
+                segment = next(stream, None)
+
+
+def _numbers(values: object) -> list[int]:
+    return [] if values is None else [int(value) for value in values]  # type: ignore[attr-defined]
