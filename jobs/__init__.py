@@ -1,1 +1,17 @@
-"""What a person runs. Imports `pipeline` and `models`."""
+"""What a person runs. `from jobs import Transcribe, transcribe` is the command line's job in Python."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobs.transcribe import Report, SetupError, Transcribe, transcribe
+
+__all__ = ["Report", "SetupError", "Transcribe", "transcribe"]
+
+
+def __getattr__(name: str) -> object:
+    """Import a job when it is asked for: torch and the engine take seconds, and `steno --help` needs neither."""
+    if name not in __all__:
+        raise AttributeError(f"module 'jobs' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module("jobs.transcribe"), name)

@@ -4,6 +4,7 @@ Sorted inside a window of segments, because sorting everything would hold everyt
 that the models begin at once, and the windows double until they are as large as they may be.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ class Buckets:
     """What a batch may cost, in padded seconds: `cost` says how they are counted."""
     attention_seconds: float = 150.0
     """The length at which attention costs as much as all else: clips cost more than their length."""
+    launch: float = 2.0
+    """What a batch costs for itself, in padded seconds: one more clip is left to the next where its padding is more."""
     most: int = 256
     """Segments in a batch."""
 
@@ -49,15 +52,33 @@ def batches(stream: Iterable[Ready], rules: Buckets) -> Iterator[list[Ready]]:
 def pack(window: Sequence[Ready], rules: Buckets) -> Iterator[list[Ready]]:
     """Batches of one window, the longest clips first, so that memory runs out early or never."""
     silent = [ready for ready in window if ready.inputs is None]
-    group: list[Ready] = []
-    for ready in sorted((r for r in window if r.inputs is not None), key=lambda r: -r.seconds):
-        longest = group[0].seconds if group else ready.seconds
-        if group and (len(group) >= rules.most or cost(len(group) + 1, longest, rules) > rules.budget):
-            yield group + silent
-            group, silent = [], []
-        group.append(ready)
-    if group or silent:
-        yield group + silent
+    ordered = sorted((r for r in window if r.inputs is not None), key=lambda r: -r.seconds)
+    for begin, end in cuts([ready.seconds for ready in ordered], rules):
+        yield ordered[begin:end] + silent
+        silent = []
+    if silent:
+        yield silent
+
+
+def cuts(lengths: Sequence[float], rules: Buckets) -> list[tuple[int, int]]:
+    """The cheapest way to cut falling lengths into batches: padding on one side, launches on the other."""
+    cheapest, came_from = [0.0], [0]
+    for end in range(1, len(lengths) + 1):
+        best, begin = math.inf, end - 1
+        for first in range(end - 1, max(-1, end - 1 - rules.most), -1):
+            price = cost(end - first, lengths[first], rules)
+            if price > rules.budget and end - first > 1:
+                break  # an earlier first clip is longer still
+            if (total := cheapest[first] + price + rules.launch) < best:
+                best, begin = total, first
+        cheapest.append(best)
+        came_from.append(begin)
+    made: list[tuple[int, int]] = []
+    end = len(lengths)
+    while end:
+        made.append((came_from[end], end))
+        end = came_from[end]
+    return made[::-1]
 
 
 def padding(batch: Sequence[float]) -> float:

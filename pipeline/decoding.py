@@ -1,0 +1,55 @@
+"""What a model predicted for a segment, as words at the recording's samples, or as labels.
+
+Beside the model, because text is tiny: no token and no frame needs to leave the actor.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from models import SpeechModel
+from models.protocol import Prediction, Refused, Scores, Tokens
+from pipeline.schema import Failure
+
+Fields = Mapping[str, object]
+Frames = npt.NDArray[np.int32]
+SILENT: Fields = {"text": None, "words": None, "labels": None}
+
+
+def decoded(model: SpeechModel, prediction: Prediction, start: int, samples: int) -> Fields:
+    """The columns that a prediction fills; `start` and `samples` are the segment's place and length."""
+    if isinstance(prediction, Tokens):
+        return {**SILENT, **_spelled(model, prediction, start, samples)}
+    if isinstance(prediction, Scores):
+        order = np.argsort(-prediction.values, kind="stable")
+        named = [{"label": model.labels[i], "score": float(prediction.values[i])} for i in order]
+        return {**SILENT, "labels": named}
+    raise TypeError(f"{model.architecture} gives {type(prediction).__name__}, which makes no transcript")
+
+
+def refused(prediction: Refused) -> Failure:
+    """A clip that the model would not read."""
+    return Failure("Refused", "inference", prediction.reason)
+
+
+def _spelled(model: SpeechModel, tokens: Tokens, start: int, samples: int) -> Fields:
+    vocabulary = model.vocabulary
+    assert vocabulary is not None, "the job checks it before anything starts"
+    ids = tokens.ids.tolist()
+    begins, ends = _samples(model, tokens.starts, samples), _samples(model, tokens.ends, samples)
+    words = [
+        {
+            "word": word.text,
+            "start": start + begins[word.first],
+            "end": start + ends[word.last - 1],
+            "confidence": float(tokens.scores[word.first : word.last].mean()),
+        }
+        for word in vocabulary.words(ids)
+    ]
+    return {"text": vocabulary.text(ids), "words": words}
+
+
+def _samples(model: SpeechModel, frames: Frames, samples: int) -> list[int]:
+    step = round(model.seconds_per_frame * model.sample_rate)
+    return [min(samples, int(frame) * step) for frame in frames]

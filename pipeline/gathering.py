@@ -1,0 +1,167 @@
+"""Collect what was heard until a shard is whole.
+
+The engine may deliver a row late, twice or never: here a row that has arrived is kept once, and what has not arrived
+is known by name. Memory holds the open shards' text and nothing else.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from pipeline.commit import GATHERED, Key
+from pipeline.schema import Failure
+from pipeline.stitching import Making, Piece, Row, Word, stitched
+
+
+@dataclass
+class _Channel:
+    """The pieces of one channel of a recording."""
+
+    head: Row
+    pieces: dict[int, Piece] = field(default_factory=dict)
+    last: int | None = None
+    reference: str | None = None
+    extra: str | None = None
+    failure: Mapping[str, str] | None = None
+
+    @property
+    def whole(self) -> bool:
+        return self.last is not None and (self.failure is not None or len(self.pieces) == self.last + 1)
+
+
+@dataclass
+class _Shard:
+    """What has arrived of one shard."""
+
+    census: int | None = None
+    open: dict[int, dict[int | None, _Channel]] = field(default_factory=dict)
+    rows: dict[int, list[Row]] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        return self.census is not None and len(self.rows) == self.census
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A shard of which everything has arrived."""
+
+    shard: str
+    table: pa.Table
+    expected: frozenset[Key]
+
+
+class Gathering:
+    """The open shards of a run."""
+
+    def __init__(self, making: Making) -> None:
+        self.making = making
+        self._shards: dict[str, _Shard] = {}
+
+    def take(self, heard: pa.Table) -> Iterator[Whole]:
+        """Keep a table of segments, and yield the shards that it completes."""
+        for row in heard.to_pylist():
+            key = row["key"]
+            shard = self._shards.setdefault(key["shard"], _Shard())
+            if key["census"] is not None:
+                shard.census = key["census"]
+            elif key["ordinal"] not in shard.rows:
+                self._keep(shard, key, row)
+            if shard.whole:
+                yield self._finish(key["shard"])
+
+    @property
+    def open(self) -> list[str]:
+        """The shards of which something has arrived, but not all."""
+        return list(self._shards)
+
+    def arrived(self, shard: str) -> list[int]:
+        """The recordings of a shard that need not be heard again."""
+        return sorted(self._shards[shard].rows) if shard in self._shards else []
+
+    def census(self, shard: str) -> int | None:
+        """How many recordings a shard has, where that is known."""
+        return self._shards[shard].census if shard in self._shards else None
+
+    def start_again(self) -> None:
+        """Forget the pieces of recordings that are not whole: they will all come again."""
+        for shard in self._shards.values():
+            shard.open.clear()
+
+    def give_up(
+        self, shard: str, ordinals: Sequence[int], named: Sequence[Row], failure: Failure, census: int
+    ) -> Iterator[Whole]:
+        """Write recordings off: each becomes a row that says why. The shard has `census` recordings."""
+        here = self._shards.setdefault(shard, _Shard())
+        for ordinal, head in zip(ordinals, named, strict=True):
+            fields = {"class": failure.kind, "stage": failure.stage, "message": failure.message}
+            here.rows[ordinal] = [self._row(ordinal, head, {"status": failure.status, "error": fields})]
+        if len(here.rows) == census:
+            here.census = census
+            yield self._finish(shard)
+
+    def _keep(self, shard: _Shard, key: Row, row: Row) -> None:
+        ordinal, index = _number(key["ordinal"]), _number(key["index"])
+        channels = shard.open.setdefault(ordinal, {})
+        number = None if key["channel"] is None else _number(key["channel"])
+        channel = channels.setdefault(number, _Channel(key))
+        if index == 0:
+            channel.head, channel.reference, channel.extra = key, _text(key["reference"]), _text(key["extra"])
+        if key["last"]:
+            channel.last = index
+        failure = key["failure"]
+        if isinstance(failure, dict):
+            channel.failure = channel.failure or failure
+            if _number(key["channels"]) == 1:  # it failed before its channels were known: one row for all of it
+                channels = shard.open[ordinal] = {number: channel}
+        channel.pieces.setdefault(index, _piece(key, row))
+        expected = 1 if channel.failure and _number(channel.head["channels"]) == 1 else _number(key["channels"])
+        if len(channels) == expected and all(one.whole for one in channels.values()):
+            shard.rows[ordinal] = [self._made(ordinal, one) for one in channels.values()]
+            del shard.open[ordinal]
+
+    def _made(self, ordinal: int, channel: _Channel) -> Row:
+        head = {**channel.head, "reference": channel.reference, "extra": channel.extra}
+        if channel.failure is not None:
+            status = channel.failure["status"]
+            error = {name: channel.failure[name] for name in ("class", "stage", "message")}
+            return self._row(ordinal, head, {"status": status, "error": error})
+        pieces = [channel.pieces[index] for index in sorted(channel.pieces)]
+        return self._row(ordinal, head, stitched(pieces, self.making))
+
+    def _row(self, ordinal: int, head: Row, made: Row) -> Row:
+        kept = {name: head.get(name) for name in ("recording_id", "uri", "channel", "reference", "extra")}
+        return {"ordinal": ordinal, **kept, **made, "model": self.making.model, "run_id": self.making.run_id}
+
+    def _finish(self, name: str) -> Whole:
+        shard = self._shards.pop(name)
+        rows = [row for ordinal in sorted(shard.rows) for row in shard.rows[ordinal]]
+        expected = frozenset((_number(row["ordinal"]), _channel(row)) for row in rows)
+        return Whole(name, pa.Table.from_pylist(rows, GATHERED), expected)
+
+
+def _piece(key: Row, row: Row) -> Piece:
+    words, labels = row["words"], row["labels"]
+    return Piece(
+        core=(_number(key["core_begin"]), _number(key["core_end"])),
+        total=_number(key["total"]),
+        text=_text(row["text"]),
+        words=tuple(Word(w["word"], w["start"], w["end"], w["confidence"]) for w in words or ()),  # type: ignore[attr-defined]
+        labels={label["label"]: label["score"] for label in labels or ()},  # type: ignore[attr-defined]
+        seconds=float(row["seconds"]),  # type: ignore[arg-type]
+    )
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _text(value: object) -> str | None:
+    assert value is None or isinstance(value, str)
+    return value
+
+
+def _channel(row: Row) -> int | None:
+    return None if row["channel"] is None else _number(row["channel"])

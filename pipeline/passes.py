@@ -1,0 +1,160 @@
+"""A run is passes over what is missing, until nothing is.
+
+The first pass reads whole shards in full batches. Whatever did not arrive was open when something died: later passes
+read those recordings again, each decoded in a process of its own and heard in a batch of its own. One that is lost
+twice even so is written off, as a row that says so.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from pipeline import flow
+from pipeline.commit import Committed, Stamp, commit
+from pipeline.gathering import Gathering, Whole
+from pipeline.inference import Device
+from pipeline.lease import Lease
+from pipeline.output import done, generations, plan_name
+from pipeline.planfile import Place, shard_rows, shards
+from pipeline.reading import Rules
+from pipeline.schema import STATUSES, Failure
+from pipeline.stitching import Making
+from pipeline.storage import Store
+
+CHANCES = 2
+"""Careful passes that a recording may be lost in."""
+DRIVERS = 2
+"""Drivers that may die over a shard before it is read with care from the start."""
+
+
+@dataclass
+class Tally:
+    """What a run has done so far."""
+
+    shards: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    """Rows by status."""
+    seconds: float = 0.0
+    """Of audio, in finished shards."""
+    heard: float = 0.0
+    """Seconds that models have heard."""
+    room: float = 0.0
+    """Seconds that they would have heard without padding taken off."""
+    already: int = 0
+    """Shards that someone else had written when ours was ready."""
+    passes: int = 0
+
+    @property
+    def padding(self) -> float:
+        """The share of padding in the batches."""
+        return 1 - self.heard / self.room if self.room else 0.0
+
+
+Watch = Callable[[Tally], None]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Everything that the passes of one run share."""
+
+    store: Store
+    lease: Lease
+    rules: Rules
+    device: Device
+    resources: flow.Resources
+    making: Making
+    fingerprint: str
+    watch: Watch
+
+    def run(self) -> Tally:
+        """Do what the plans hold and the table does not."""
+        tally, gathering = Tally(), Gathering(self.making)
+        lost: Counter[tuple[str, int]] = Counter()
+        suspects = {shard for shard, times in self.lease.inherited.items() if times >= DRIVERS}
+        while missing := self._missing():
+            careful = tally.passes > 0
+            tally.passes += 1
+            self._pass({s: p for s, p in missing.items() if careful or s not in suspects}, gathering, tally, careful)
+            if suspects and not careful:
+                self._pass({s: p for s, p in missing.items() if s in suspects}, gathering, tally, careful=True)
+            if careful:
+                self._blame(gathering, tally, lost)
+        return tally
+
+    def _missing(self) -> dict[str, tuple[int, Place]]:
+        """Planned shards without a file."""
+        there = set(done(self.store))
+        found: dict[str, tuple[int, Place]] = {}
+        for generation in generations(self.store):
+            with self.store.open(plan_name(generation)) as file:
+                found |= {p.shard: (generation, p) for p in shards(file) if p.shard not in there}
+        return found
+
+    def _pass(
+        self, missing: Mapping[str, tuple[int, Place]], gathering: Gathering, tally: Tally, careful: bool
+    ) -> None:
+        gathering.start_again()
+        if not missing:
+            return
+        work = (self._work(generation, place, gathering) for generation, place in missing.values())
+        rules = replace(self.rules, apart=careful)
+        for table in flow.heard(work, rules, self.device, self.resources):
+            _count(table, tally)
+            for whole in gathering.take(table):
+                self._commit(whole, missing[whole.shard][0], tally)
+            self.lease.mark({shard: self.lease.inherited.get(shard, 0) + 1 for shard in gathering.open})
+            self.watch(tally)
+
+    def _work(self, generation: int, place: Place, gathering: Gathering) -> dict[str, object]:
+        return {
+            "plan": plan_name(generation),
+            "shard": place.shard,
+            "row_group": place.row_group,
+            "first": place.first,
+            "rows": place.rows,
+            "done": gathering.arrived(place.shard),
+        }
+
+    def _commit(self, whole: Whole, generation: int, tally: Tally) -> None:
+        self.lease.check()
+        stamp = Stamp(self.fingerprint, self.making.run_id, generation)
+        ended = commit(self.store, whole.shard, whole.table, whole.expected, stamp)
+        tally.shards += 1
+        tally.already += not isinstance(ended, Committed)
+        tally.counts.update({status: ended.footer.counts.get(status, 0) for status in STATUSES})
+        tally.seconds += ended.footer.seconds
+
+    def _blame(self, gathering: Gathering, tally: Tally, lost: Counter[tuple[str, int]]) -> None:
+        """Write off what was lost too often, although it was alone."""
+        for shard, (generation, place) in self._missing().items():
+            rows = self._rows(generation, place)
+            here = set(gathering.arrived(shard))
+            count = gathering.census(shard)
+            if count is None:  # of a container that was not read to its end, one row stands for the rest
+                count = max(here, default=-1) + 2 if rows["recording_id"].null_count else place.rows
+            lost.update((shard, ordinal) for ordinal in range(count) if ordinal not in here)
+            guilty = [o for o in range(count) if o not in here and lost[shard, o] >= CHANCES]
+            failure = Failure("Crashed", "inference", "the worker that read it died, again and again")
+            for whole in gathering.give_up(shard, guilty, list(_named(rows, guilty)), failure, count):
+                self._commit(whole, generation, tally)
+
+    def _rows(self, generation: int, place: Place) -> pa.Table:
+        with self.store.open(plan_name(generation)) as file:
+            return shard_rows(file, place)
+
+
+def _named(rows: pa.Table, ordinals: list[int]) -> Iterator[Mapping[str, object]]:
+    """What the plan says of recordings; of a container's, which it does not know, the container's name."""
+    planned = rows.to_pylist()
+    for ordinal in ordinals:
+        row = planned[ordinal] if ordinal < len(planned) and planned[0]["recording_id"] is not None else planned[0]
+        known = row["recording_id"] or f"{row['uri']}:{ordinal}"
+        yield {**row, "recording_id": known}
+
+
+def _count(table: pa.Table, tally: Tally) -> None:
+    for seconds, padding in zip(table["seconds"].to_pylist(), table["padding"].to_pylist(), strict=True):
+        tally.heard += seconds
+        tally.room += seconds / (1 - padding)

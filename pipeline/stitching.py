@@ -1,0 +1,143 @@
+"""The pieces of a recording, heard apart, as one row of the table.
+
+A word belongs to the piece in whose core its middle lies. Two pieces hear the words at their common edge a little
+differently: one that both claim is taken once, one that neither claims is not lost.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.schema import EMPTY, OK
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word at the recording's samples."""
+
+    text: str
+    start: int
+    end: int
+    confidence: float
+
+    @property
+    def middle(self) -> int:
+        """What decides whose it is."""
+        return (self.start + self.end) // 2
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What was heard in one segment."""
+
+    core: tuple[int, int]
+    total: int
+    text: str | None
+    words: tuple[Word, ...]
+    labels: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Making:
+    """What every row of a run says, and how its words are grouped."""
+
+    model: str
+    run_id: str
+    sample_rate: int
+    language: str | None = None
+    pause_seconds: float = 0.8
+    """A silence between two words that is this long parts two segments of the text."""
+    labelled: bool = False
+    """Whether a row holds labels instead of text."""
+
+
+def stitched(pieces: Sequence[Piece], making: Making) -> Row:
+    """The columns that the pieces of one channel fill, in the order of their index."""
+    total = pieces[-1].total
+    row = {"seconds": total / making.sample_rate, "language": making.language}
+    if making.labelled:
+        labels = _mixed(pieces)
+        return {**row, "status": OK if labels else EMPTY, "labels": labels}
+    words = joined(pieces)
+    text = pieces[0].text or "" if len(pieces) == 1 else " ".join(word.text for word in words)
+    if not text:
+        return {**row, "status": EMPTY, "text": "", "segments": []}
+    segments = [_segment(group, making.sample_rate) for group in grouped(words, making)]
+    return {**row, "status": OK, "text": text, "confidence": _mean(words), "segments": segments}
+
+
+def joined(pieces: Sequence[Piece]) -> list[Word]:
+    """The words of the whole, each once."""
+    words: list[Word] = []
+    before: Piece | None = None
+    for piece in pieces:
+        mine = [word for word in piece.words if piece.core[0] <= word.middle < piece.core[1]]
+        if before is not None:
+            mine = _over_the_edge(words, before, piece, mine)
+        words.extend(mine)
+        before = piece
+    return words
+
+
+def _over_the_edge(words: Sequence[Word], left: Piece, right: Piece, mine: list[Word]) -> list[Word]:
+    edge = right.core[0]
+    if words and mine and _same(words[-1], mine[0]):
+        return mine[1:]
+    unclaimed = [word for word in left.words if word.middle >= edge][:1]
+    spurned = [word for word in right.words if word.middle < edge][-1:]
+    if unclaimed and spurned and _overlap(unclaimed[0], spurned[0]):
+        known = [*words[-1:], *mine[:1]]
+        if not any(_overlap(unclaimed[0], word) for word in known):
+            return [max(unclaimed[0], spurned[0], key=lambda word: word.confidence), *mine]
+    return mine
+
+
+def _same(one: Word, other: Word) -> bool:
+    return one.text == other.text and _overlap(one, other)
+
+
+def _overlap(one: Word, other: Word) -> bool:
+    shared = min(one.end, other.end) - max(one.start, other.start)
+    return 2 * shared >= min(one.end - one.start, other.end - other.start)
+
+
+def grouped(words: Iterable[Word], making: Making) -> Iterator[list[Word]]:
+    """Words between pauses."""
+    group: list[Word] = []
+    for word in words:
+        if group and word.start - group[-1].end >= making.pause_seconds * making.sample_rate:
+            yield group
+            group = []
+        group.append(word)
+    if group:
+        yield group
+
+
+def _segment(words: Sequence[Word], rate: int) -> Row:
+    return {
+        "start": words[0].start / rate,
+        "end": words[-1].end / rate,
+        "text": " ".join(word.text for word in words),
+        "confidence": _mean(words),
+        "words": [
+            {"word": word.text, "start": word.start / rate, "end": word.end / rate, "confidence": word.confidence}
+            for word in words
+        ],
+    }
+
+
+def _mean(words: Sequence[Word]) -> float | None:
+    return sum(word.confidence for word in words) / len(words) if words else None
+
+
+def _mixed(pieces: Sequence[Piece]) -> list[Row]:
+    """The pieces' scores by their seconds, best first."""
+    heard = [piece for piece in pieces if piece.labels]
+    whole = sum(piece.seconds for piece in heard)
+    mixed: dict[str, float] = {}
+    for piece in heard:
+        for label, score in piece.labels.items():
+            mixed[label] = mixed.get(label, 0.0) + score * piece.seconds / whole
+    return [{"label": label, "score": score} for label, score in sorted(mixed.items(), key=lambda item: -item[1])]

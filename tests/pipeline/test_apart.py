@@ -1,0 +1,62 @@
+"""A decoder that dies or stalls takes its recording with it and nothing else."""
+
+import io
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from pipeline.apart import Decoder
+from pipeline.audio import AudioRules
+from pipeline.schema import Recording
+
+
+def recording(name: str, seconds: float = 1.0) -> Recording:
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(0).normal(0, 0.1, int(seconds * 16_000)), 16_000, format="FLAC")
+    return Recording("shard", 0, name, name, file.getvalue())
+
+
+def test_a_recording_is_decoded_as_it_would_be_here() -> None:
+    decoder = Decoder(AudioRules())
+    try:
+        found = list(decoder.segments(recording("a", seconds=70.0)))
+    finally:
+        decoder.close()
+    assert len(found) > 1
+    assert found[-1].last
+    assert found[-1].total == 70 * 16_000
+
+
+def test_a_crash_fails_its_recording_and_the_next_is_read() -> None:
+    decoder = Decoder(AudioRules())
+    try:
+        list(decoder.segments(recording("before")))
+        assert decoder._child is not None
+        os.kill(decoder._child.process.pid, signal.SIGSEGV)
+        (found,) = decoder.segments(recording("killer"))
+        assert found.failure is not None
+        assert (found.failure.kind, found.failure.message) == ("Crashed", "its decoder died (SIGSEGV)")
+        assert [s.failure for s in decoder.segments(recording("after"))] == [None]
+    finally:
+        decoder.close()
+
+
+def test_a_stall_is_stopped_when_its_time_is_up() -> None:
+    decoder = Decoder(AudioRules(patience_seconds=1.0, patience_seconds_per_megabyte=1e-9, most_patience_seconds=1.0))
+    try:
+        child = decoder._started()
+        deadline = time.monotonic() + 20
+        while "pipeline.apart" not in Path(f"/proc/{child.process.pid}/cmdline").read_text():
+            assert time.monotonic() < deadline
+        os.kill(child.process.pid, signal.SIGSTOP)
+        (found,) = decoder.segments(recording("stalls"))
+        assert found.failure is not None
+        assert found.failure.kind == "TimedOut"
+    finally:
+        decoder.close()
+    assert threading.active_count() < 20
