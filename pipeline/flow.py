@@ -20,8 +20,6 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 from pipeline.inference import Device, Listener
 from pipeline.reading import WORK, Reader, Rules
 
-MAX_RESTARTS, MAX_RETRIES = -1, 1
-"""Actors come back for as long as there is work; a task is tried twice, then its rows are left to the next pass."""
 ROUND = 20_000
 """Shards that the engine is given at once: its bookkeeping grows with them."""
 
@@ -59,8 +57,7 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
             compute=ActorPoolStrategy(size=resources.readers, max_tasks_in_flight_per_actor=2),
             num_cpus=resources.reader_cpus,
             memory=resources.reader_memory,
-            max_restarts=MAX_RESTARTS,
-            max_task_retries=MAX_RETRIES,
+            ray_remote_args_fn=retries,
         )
         .map_batches(
             Listener,
@@ -77,10 +74,14 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
             num_cpus=resources.listener_cpus,
             num_gpus=resources.listener_gpus,
             memory=resources.listener_memory,
-            max_restarts=MAX_RESTARTS,
-            max_task_retries=MAX_RETRIES,
+            ray_remote_args_fn=retries,
         )
     )
+
+
+def retries() -> dict[str, object]:
+    """Actors come back for as long as there is work; a task is tried twice, then its rows are left to a later pass."""
+    return {"max_restarts": -1, "max_task_retries": 1}
 
 
 def heard(work: Iterable[dict[str, object]], rules: Rules, device: Device, resources: Resources) -> Iterator[pa.Table]:
