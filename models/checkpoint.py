@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models import generation, preprocessor
 from models.config import ConfigError, Json, read_json, write_json
+from models.frontend import Frontend
 from models.model import SpeechModel
 from models.registry import ARCHITECTURES, Blueprint, architecture_name, encoder_config
 from models.stored import Stored, StoredError, open_weights
@@ -67,7 +68,7 @@ def read_frontend(folder: Path) -> Frontend:
     """What turns samples into the inputs of the model in a folder; takes no weights."""
     try:
         name = architecture_name(read_config(folder))
-        frontend, problems = _frontend(folder, ARCHITECTURES[name].family.frontend)
+        frontend, problems = preprocessor.read_frontend(folder, ARCHITECTURES[name].family.frontend)
     except ConfigError as error:
         raise CheckpointError(folder, [f"{folder}: {problem}" for problem in error.problems]) from error
     if problems:
