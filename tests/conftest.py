@@ -1,7 +1,10 @@
 """S3 servers for tests: moto's, in this process, and a real one."""
 
 import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -9,6 +12,7 @@ from moto.server import ThreadedMotoServer
 from pipeline.stores import s3
 
 BUCKET = "corpus"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -23,12 +27,31 @@ def moto_server() -> Iterator[str]:
 
 @pytest.fixture
 def moto_s3(moto_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An empty bucket on moto's server; the credentials are in the environment, for child processes too."""
+    """An empty folder of a bucket on moto's server; the credentials are in the environment, for child processes too."""
     yield from bucket_at(moto_server, "nobody", "nothing-secret", monkeypatch)
 
 
+@pytest.fixture(scope="session")
+def rgw_server() -> Iterator[str]:
+    """A Ceph gateway, started for the session; a skip where it is not installed, unless it is required."""
+    home = Path(os.environ.get("STENOPOOL_RGW", ROOT / ".rgw"))
+    if not (home / "programs").is_dir():
+        complain = pytest.fail if os.environ.get("STENOPOOL_REQUIRE") == "s3" else pytest.skip
+        complain(f"no Ceph gateway in {home}: infra/s3/rgw.sh install {home}")
+    script = str(ROOT / "infra" / "s3" / "rgw.sh")
+    subprocess.run([script, "start", str(home)], check=True, timeout=300, stdout=subprocess.DEVNULL)
+    yield f"http://127.0.0.1:{os.environ.get('RGW_PORT', '8087')}"
+    subprocess.run([script, "stop", str(home)], check=True, timeout=60)
+
+
+@pytest.fixture
+def rgw(rgw_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty folder of a bucket on the Ceph gateway; the credentials are in the environment."""
+    yield from bucket_at(rgw_server, "test", "testtest", monkeypatch)
+
+
 def bucket_at(endpoint: str, key: str, secret: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Point the environment at a server and make an empty bucket there; its address."""
+    """Point the environment at a server and an empty folder of a bucket there; its address."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret)
@@ -36,9 +59,7 @@ def bucket_at(endpoint: str, key: str, secret: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     s3.made.cache_clear()
-    system = s3.file_system()
-    if system.exists(BUCKET):
-        system.rm(BUCKET, recursive=True)
-    system.call_s3("create_bucket", Bucket=BUCKET)
-    yield f"s3://{BUCKET}"
+    if not s3.file_system().exists(BUCKET):
+        s3.file_system().call_s3("create_bucket", Bucket=BUCKET)
+    yield f"s3://{BUCKET}/{uuid4().hex}"
     s3.made.cache_clear()

@@ -1,7 +1,8 @@
 """Objects of an S3 store, through s3fs, with the credentials that the machine has.
 
-The clients are told not to retry: a create whose answer is lost and that is sent again is refused by its own first
-attempt, and only the one who knows that there was a first attempt can tell the two apart.
+A create whose answer is lost and that is sent again is refused by its own first attempt. The clients are told not to
+retry, but the one below them resends a PUT by itself when a kept connection breaks; so every write carries a mark of
+its own, and a refusal is held against it.
 """
 
 import base64
@@ -10,9 +11,11 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import TypeVar
+from typing import TypeVar, cast
+from uuid import uuid4
 
 import s3fs
+from aiohttp import ClientError as WireError
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 from fsspec.asyn import sync
 
@@ -34,13 +37,17 @@ CONFIG = {
     "read_timeout": 60,
     "max_pool_connections": CONNECTIONS,
     "retries": {"total_max_attempts": 1, "mode": "standard"},
-    "request_checksum_calculation": "when_required",  # some servers refuse the trailing checksums: see `payload_of`
+    "request_checksum_calculation": "when_required",  # old servers refuse trailing checksums: a PUT carries its MD5
     "response_checksum_validation": "when_required",
 }
 HEADERS = {"IfMatch": "If-Match"}
 """Options that HTTP spells differently."""
 LARGEST_PUT = 5 << 30
 """Bytes of one PUT; several parts are never used, since servers do not hold their completion to a condition."""
+
+
+MARK = "stenopool-write"
+"""The name, in an object's metadata, of the call that wrote it."""
 
 
 class Bucket:
@@ -52,7 +59,7 @@ class Bucket:
     def walk(self, path: str) -> Iterator[Entry]:
         itself = self._found(path) if split(path)[1] and not path.endswith("/") else None
         if itself is not None:
-            yield itself
+            yield described(path, itself)
         else:
             yield from self.below(path.rstrip("/") + "/", None)
 
@@ -64,8 +71,7 @@ class Bucket:
                 yield Entry(f"{bucket}/{entry.uri}", entry.size, entry.version)
 
     def head(self, path: str) -> Entry:
-        out = self._ask("read", path, lambda: call("head_object", path))
-        return Entry(path, number(out, "ContentLength"), etag(out))
+        return described(path, self._ask("read", path, lambda: call("head_object", path)))
 
     def part(self, path: str, begin: int, end: int | None, version: str | None) -> Part:
         options = {} if version is None else {"IfMatch": f'"{version}"'}
@@ -84,33 +90,29 @@ class Bucket:
             return Part(b"", entry.size, entry.version)
 
     def create(self, path: str, payload: bytes) -> bool:
-        attempts = 0
+        mark = uuid4().hex
 
         def once() -> bool:
-            nonlocal attempts
-            attempts += 1
-            written = self._write(path, payload, {"IfNoneMatch": "*"})
-            return written is not None or (attempts > 1 and self._holds(path, payload))
+            return (
+                self._write(path, payload, {"IfNoneMatch": "*"}, mark) is not None
+                or self._wrote(path, mark) is not None
+            )
 
         return patiently(once, self._patience)
 
     def replace(self, path: str, payload: bytes, version: str) -> str | None:
-        attempts = 0
+        mark = uuid4().hex
 
         def once() -> str | None:
-            nonlocal attempts
-            attempts += 1
-            written = self._write(path, payload, {"IfMatch": f'"{version}"'})
+            written = self._write(path, payload, {"IfMatch": f'"{version}"'}, mark)
             if written is None and self._stands(path, version):
-                written = self._write(path, payload, {"IfMatch": version})  # Ceph compares the quotes too
-            if written is None and attempts > 1 and self._holds(path, payload):
-                return self.head(path).version
-            return written
+                written = self._write(path, payload, {"IfMatch": version}, mark)  # Ceph compares the quotes too
+            return written or self._wrote(path, mark)
 
         return patiently(once, self._patience)
 
     def put(self, path: str, payload: bytes) -> None:
-        patiently(lambda: self._write(path, payload, {}), self._patience)
+        patiently(lambda: self._write(path, payload, {}, uuid4().hex), self._patience)
 
     def delete(self, path: str) -> None:
         self._ask("delete", path, lambda: call("delete_object", path))
@@ -122,31 +124,33 @@ class Bucket:
         path = f"{bucket}/{prefix}"
         return self._ask("list", path, lambda: call_bucket("list_objects_v2", bucket, {"Prefix": prefix, **options}))
 
-    def _write(self, path: str, payload: bytes, condition: Mapping[str, str]) -> str | None:
+    def _write(self, path: str, payload: bytes, condition: Mapping[str, str], mark: str) -> str | None:
         """One PUT: the version written, or None where the condition was refused."""
         if len(payload) > LARGEST_PUT:
             raise StoreError(errors.UNSUPPORTED, f"s3://{path}: {len(payload):,} bytes are more than one PUT may carry")
         checked = base64.b64encode(hashlib.md5(payload, usedforsecurity=False).digest()).decode()
         try:
-            write = {"Body": payload, "ContentMD5": checked, **condition}
+            write = {"Body": payload, "ContentMD5": checked, "Metadata": {MARK: mark}, **condition}
             out = self._once("write", path, lambda: call("put_object", path, **write))
         except RefusedError:
             return None
         return etag(out)
 
-    def _holds(self, path: str, payload: bytes) -> bool:
-        """Whether the object is what an earlier attempt, whose answer was lost, has written."""
+    def _wrote(self, path: str, mark: str) -> str | None:
+        """The version, where the object is what this very call has written, and the answer to that was lost."""
         found = self._found(path)
-        return found is not None and found.size == len(payload) and self.part(path, 0, None, None).payload == payload
+        marks = cast(Mapping[str, str], found.get("Metadata", {})) if found is not None else {}
+        return etag(found) if found is not None and marks.get(MARK) == mark else None
 
     def _stands(self, path: str, version: str) -> bool:
         """Whether this version is the object's."""
         found = self._found(path)
-        return found is not None and found.version == version
+        return found is not None and etag(found) == version
 
-    def _found(self, path: str) -> Entry | None:
+    def _found(self, path: str) -> Reply | None:
+        """What a HEAD tells; None where nothing is."""
         try:
-            return self.head(path)
+            return self._ask("read", path, lambda: call("head_object", path))
         except StoreError as error:
             if error.kind == errors.DENIED:
                 self._page(*split(path), {"MaxKeys": 1})  # a HEAD's refusal has no reason in it, a listing's has
@@ -161,7 +165,7 @@ class Bucket:
         """Ask once; say in words what came back, and whether it is worth asking again."""
         try:
             return ask()
-        except (OSError, BotoCoreError, ClientError) as error:
+        except (OSError, BotoCoreError, ClientError, WireError) as error:
             answer = read_answer(error)
         if answer.status == 412 or (verb == "write" and answer.code == "NoSuchKey"):
             raise refusal(verb, path)
@@ -211,6 +215,11 @@ def fetch(path: str, options: Mapping[str, str]) -> Part:
         raise ConnectionResetError(f"{len(payload)} bytes of {promised} came")
     total = str(out.get("ContentRange", f"/{promised}")).rpartition("/")[2]
     return Part(payload, int(total), etag(out))
+
+
+def described(path: str, out: Reply) -> Entry:
+    """The entry that a HEAD makes."""
+    return Entry(path, number(out, "ContentLength"), etag(out))
 
 
 def number(out: Reply, name: str) -> int:

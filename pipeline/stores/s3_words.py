@@ -1,8 +1,8 @@
 """What an S3 server, or the way to it, says when it says no."""
 
-import asyncio
 from dataclasses import dataclass
 
+from aiohttp import ClientError as WireError
 from botocore.exceptions import (  # type: ignore[import-untyped]
     BotoCoreError,
     ClientError,
@@ -61,15 +61,8 @@ def read_answer(error: Exception) -> Answer:
 
 def is_lost(error: Exception) -> bool:
     """Whether the wire failed rather than the request."""
-    wire = (
-        HTTPClientError,
-        NoConnectionError,
-        ResponseStreamingError,
-        IncompleteReadError,
-        asyncio.TimeoutError,
-        ConnectionError,
-    )
-    return isinstance(error, wire) or type(error).__module__.startswith("aiohttp.")
+    wire = (HTTPClientError, NoConnectionError, ResponseStreamingError, IncompleteReadError, WireError)
+    return isinstance(error, (*wire, TimeoutError, ConnectionError))
 
 
 def is_transient(answer: Answer) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from pipeline.storage import Store
 
 
-@pytest.fixture(params=["disk", "memory", "moto"])
+@pytest.fixture(params=["disk", "memory", "moto", pytest.param("rgw", marks=pytest.mark.s3)])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty folder of each kind of storage."""
     if request.param == "disk":

@@ -211,7 +211,7 @@ def test_a_long_listing_keeps_its_order_when_pages_are_asked_for_side_by_side(
     }[layout]
     store = Store(f"{moto_s3}/in")
     for name in names:
-        s3.file_system().call_s3("put_object", Bucket="corpus", Key=f"in/{name}", Body=b"1")
+        s3.call("put_object", f"{moto_s3.removeprefix('s3://')}/in/{name}", Body=b"1")
     monkeypatch.setattr(s3.Bucket, "_page", small_pages(s3.Bucket._page))
     monkeypatch.setattr(s3_listing, "PIECES", 7)
     expected = sorted(name for name in names if not name.endswith("/"))
