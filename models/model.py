@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from models.alignment import Alignment, align
 from models.clock import Clock, make_clock
 from models.encoder import Encoder
 from models.frontend import Frontend
@@ -17,6 +18,7 @@ from models.heads import CtcHead, Head, Places, Reading
 from models.layers import packing
 from models.layers.packing import Packed
 from models.protocol import (
+    FrameLogits,
     Generation,
     Labels,
     LayerStates,
@@ -25,9 +27,12 @@ from models.protocol import (
     Padded,
     Prediction,
     Refused,
+    Samples,
     Search,
     TokenLogits,
+    Tokens,
 )
+from models.transcript import PAUSE_SECONDS, REACH_SECONDS, Scribe, Transcript
 from models.vocabulary import Vocabulary
 from models.writer import BareDecoder, Writer
 
@@ -100,6 +105,47 @@ class SpeechModel(nn.Module):
         for index, prediction in zip(places.read, self.head.predict(reading, told), strict=True):
             predictions[index] = prediction
         return predictions
+
+    def transcribe(
+        self, clips: Sequence[Samples], search: Search | None = None, pause_seconds: float = PAUSE_SECONDS
+    ) -> list[Transcript | Refused]:
+        """What is said in each clip: words with times, in segments between pauses of `pause_seconds` or more."""
+        scribe = self.scribe(pause_seconds)
+        predictions = zip(self.predict(self.frontend(clips), search), clips, strict=True)
+        return [
+            scribe.transcript(tokens, len(clip)) if isinstance(tokens, Tokens) else _refused(tokens)
+            for tokens, clip in predictions
+        ]
+
+    def scribe(self, pause_seconds: float = PAUSE_SECONDS) -> Scribe:
+        """What turns this model's tokens into transcripts; a model that cannot write is told here."""
+        if self.head.search is None:
+            raise ValueError(f"{self.architecture} does not write text: a checkpoint with a CTC head or a decoder does")
+        if self.vocabulary is None:
+            raise ValueError(
+                "this checkpoint has no vocabulary, so its tokens are numbers: put the published vocab.json, "
+                "tokenizer.json or .model file beside config.json"
+            )
+        reach, pause = (round(seconds * self.sample_rate) for seconds in (REACH_SECONDS, pause_seconds))
+        return Scribe(self.vocabulary, self.clock, reach, pause)
+
+    def align(self, batch: Padded, texts: Sequence[str]) -> list[Alignment | Refused]:
+        """Each text laid onto its clip: words with times and scores, and what the whole text costs."""
+        scribe = self.scribe()
+        if not isinstance(self.head, CtcHead):
+            raise ValueError(f"{self.architecture} has no CTC head, which alignment needs")
+        if len(texts) != len(batch.lengths):
+            raise ValueError(f"{len(texts)} texts for {len(batch.lengths)} clips; one each is needed")
+        with torch.inference_mode():
+            output = self(batch)
+        assert isinstance(output, FrameLogits)
+        inputs = [int(length) for length in batch.lengths]
+        samples = [(n - 1) * self.frontend.hop + self.frontend.window if n else 0 for n in inputs]
+        aligned = align(output, texts, samples, scribe, self.head.config.pad_token_id)
+        return [
+            alignment if refusal is None else Refused(refusal)
+            for alignment, refusal in zip(aligned, batch.refusals, strict=True)
+        ]
 
     def hidden_states(self, batch: Padded) -> LayerStates:
         """Every state of the encoder, padded."""
@@ -190,6 +236,11 @@ class SpeechModel(nn.Module):
         lengths = batch.lengths[list(indices)].tolist()
         inputs = batch.inputs[list(indices), : max(lengths)].to(self.device)
         return self.encoder.extract(inputs, lengths)
+
+
+def _refused(prediction: Prediction) -> Refused:
+    assert isinstance(prediction, Refused)
+    return prediction
 
 
 def _joined(parts: Sequence[Packed]) -> Packed:

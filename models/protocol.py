@@ -135,6 +135,8 @@ class CtcSearch:
     """Readings to give back; those of a clip are at most as many as the beam."""
     classes: int = 64
     """Classes of each frame that a reading may grow by, the best ones. A vocabulary of letters has fewer."""
+    temperature: float = 1.0
+    """What logits are divided by: above 1, posteriors are less sure. See `fit_temperature`."""
 
     @property
     def greedy(self) -> bool:
@@ -149,9 +151,12 @@ class CtcSearch:
     def flaws(self) -> list[str]:
         """Values that make no sense."""
         counts = {"beam": self.beam, "n_best": self.n_best, "classes": self.classes}
-        return [f"{name} is {value}; at least 1 is needed" for name, value in counts.items() if value < 1] + (
-            [f"n_best is {self.n_best}, but beam keeps only {self.beam}"] if self.n_best > self.beam else []
-        )
+        flaws = [f"{name} is {value}; at least 1 is needed" for name, value in counts.items() if value < 1]
+        if self.n_best > self.beam:
+            flaws.append(f"n_best is {self.n_best}, but beam keeps only {self.beam}")
+        if not 0 < self.temperature < float("inf"):
+            flaws.append(f"temperature is {self.temperature}; a number above 0 is needed")
+        return flaws
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ def read_tokens(logits: Packed, blank: int, search: CtcSearch, surfaces: Sequenc
     """Each clip's tokens, as the search says. `surfaces` is what each token writes."""
     if problems := search.flaws():
         raise ValueError("; ".join(problems))
+    if search.temperature != 1:
+        logits = logits.of(logits.values / search.temperature)
     if search.greedy:
         return greedy(logits, blank)
     if search.heeds_words and surfaces is None:

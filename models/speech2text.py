@@ -75,7 +75,8 @@ class Speech2TextConfig:
         """The convolutions' sizes."""
         count = len(self.conv_kernel_sizes)
         channels = (self.conv_channels // 2,) * (count - 1) + (self.d_model,)
-        return ConvShape(channels, self.conv_kernel_sizes, (STRIDE,) * count)
+        pads = tuple(kernel // 2 for kernel in self.conv_kernel_sizes)
+        return ConvShape(channels, self.conv_kernel_sizes, (STRIDE,) * count, pads)
 
     def flaws(self) -> list[str]:
         """Values that contradict one another."""

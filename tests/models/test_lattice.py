@@ -127,7 +127,7 @@ def test_an_hour_is_aligned_in_bounded_memory() -> None:
     path = find_long_path(scores, text, BLANK)
     assert path.exact
     heard = scores[torch.arange(len(scores)), torch.from_numpy(_labels(path.states, text))]
-    assert float(heard.mean()) > -0.1
+    assert float(heard.mean()) > -0.2
 
 
 def _labels(states: npt.NDArray[np.int32], text: list[int]) -> npt.NDArray[np.int64]:

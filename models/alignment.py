@@ -1,0 +1,232 @@
+"""A text laid onto its audio: where each word is, and how well it is heard there.
+
+Words that the vocabulary cannot spell (digits, mostly) are stood for by a star, which is as sure of every frame as its
+best class, less a little: it takes what the words around it leave. Their times are shared out inside it, and such words
+say that they are not aligned. Symbols without a sound get the place between their neighbours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models.clock import Whole
+from models.lattice import Path, find_long_path, find_paths
+from models.protocol import FrameLogits
+from models.spelling import Spelling
+from models.transcript import Scribe, time_words
+
+STAR_COST = 0.1
+"""What a star's frame costs, in nats, so that it takes no more than is left."""
+LONG_CELLS = 1 << 26
+"""Frames times states of a clip that is aligned in a band."""
+GROUP_CELLS = 1 << 27
+"""Frames times states that are aligned together."""
+
+
+@dataclass(frozen=True)
+class AlignedWord:
+    """A word of the text."""
+
+    text: str
+    start: int
+    """Samples from the clip's beginning."""
+    end: int
+    """Samples from the clip's beginning; never before `start`."""
+    score: float
+    """Mean posterior of its tokens where they were placed, in [0, 1]; 0 where it is not aligned."""
+    aligned: bool
+    """Whether the times were heard; otherwise they are shared out between neighbours."""
+    missing: str
+    """Its characters that the vocabulary cannot spell."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A text on its clip."""
+
+    words: tuple[AlignedWord, ...]
+    """Every word of the text, in order."""
+    loss: float
+    """The CTC loss of the text: minus its log-likelihood, stars counted as heard. Infinite where it does not fit."""
+    score: float
+    """Mean posterior of the text's tokens, in [0, 1]: low where the text is not what is said. 1 for no token."""
+    fits: bool
+    """Whether the clip has frames enough for the text; without, no word is aligned."""
+    heard: int
+    """Tokens that the model reads in the clip by itself."""
+    expected: int
+    """Tokens of the text; far more than `heard` tells a text longer than the audio, far fewer a shorter one."""
+    coverage: float
+    """The share of what the model reads by itself that falls inside words of the text: low for a text too short."""
+    exact: bool
+    """Whether no better alignment exists: proven always but for very long clips."""
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """A text as labels."""
+
+    spellings: tuple[Spelling, ...]
+    labels: tuple[int, ...]
+    owners: tuple[int, ...]
+    """The word of each label; -1 between words, and for a star the first of the words that it stands for."""
+
+
+def align(
+    logits: FrameLogits, texts: Sequence[str], samples: Sequence[int], scribe: Scribe, blank: int
+) -> list[Alignment]:
+    """Align each clip's text; `samples` are the clips' lengths."""
+    star = logits.logits.shape[-1]
+    labelled = [label(scribe.vocabulary.spell(text), star, scribe.vocabulary.delimiter) for text in texts]
+    frames = logits.lengths.tolist()
+    paths: list[Path] = [Path(np.empty(0, np.int32), -inf, exact=True)] * len(texts)
+    for group in _groups(frames, labelled):
+        longest = max(frames[i] for i in group)
+        emissions = with_star(logits.logits[group, :longest])
+        for i, path in zip(group, _paths(emissions, [frames[i] for i in group], labelled, group, blank), strict=True):
+            paths[i] = path
+    rows = zip(logits.logits, frames, paths, labelled, samples, strict=True)
+    return [_alignment(clip[:n], path, text, size, scribe=scribe, blank=blank) for clip, n, path, text, size in rows]
+
+
+def label(spellings: Sequence[Spelling], star: int, delimiter: int | None) -> _Labelled:
+    """A text's labels, words apart; one star for words in a row that have a sound and no spelling."""
+    labels: list[int] = []
+    owners: list[int] = []
+    for is_star, group in groupby(enumerate(spellings), key=lambda item: _unknown(item[1])):
+        members = [(word, spelling.ids) for word, spelling in group if is_star or spelling.ids]
+        for word, ids in [(members[0][0], (star,))] if is_star else members:
+            if labels and delimiter is not None:
+                labels.append(delimiter)
+                owners.append(-1)
+            labels += ids
+            owners += [word] * len(ids)
+    return _Labelled(tuple(spellings), tuple(labels), tuple(owners))
+
+
+def _unknown(spelling: Spelling) -> bool:
+    return not spelling.ids and any(character.isalnum() for character in spelling.missing)
+
+
+def with_star(logits: Tensor) -> Tensor:
+    """Log-probabilities (clips, frames, classes + 1): the last class is the star."""
+    scores = logits.float().log_softmax(-1)
+    return torch.cat([scores, scores.amax(-1, keepdim=True) - STAR_COST], -1)
+
+
+def _groups(frames: Sequence[int], labelled: Sequence[_Labelled]) -> list[list[int]]:
+    """Clips to align together, those of like length; the long ones by themselves."""
+    groups: list[list[int]] = []
+    room = 0
+    for i in sorted((i for i, count in enumerate(frames) if count), key=lambda i: -frames[i]):
+        cells = frames[i] * (2 * len(labelled[i].labels) + 1)
+        if not groups or cells > room or cells > LONG_CELLS:
+            groups.append([])
+            room = 0 if cells > LONG_CELLS else GROUP_CELLS
+        groups[-1].append(i)
+        room -= cells
+    return groups
+
+
+def _paths(
+    emissions: Tensor, frames: Sequence[int], labelled: Sequence[_Labelled], group: Sequence[int], blank: int
+) -> list[Path]:
+    labels = [labelled[i].labels for i in group]
+    if len(group) == 1 and frames[0] * (2 * len(labels[0]) + 1) > LONG_CELLS:
+        return [find_long_path(emissions[0, : frames[0]], labels[0], blank)]
+    return find_paths(emissions, frames, labels, blank)
+
+
+def _alignment(logits: Tensor, path: Path, text: _Labelled, samples: int, *, scribe: Scribe, blank: int) -> Alignment:
+    fits = len(path.states) > 0 or not text.labels
+    spans, scores = _spans(logits, path, text)
+    words = _words(text, spans, scores, samples, scribe)
+    peaks = _peaks(logits, blank)
+    at = scribe.clock.at(peaks, samples)
+    inside = np.zeros(len(at), bool)
+    for word in words:
+        inside |= (at >= word.start) & (at < word.end)
+    known = scores[[owner >= 0 and not _unknown(text.spellings[owner]) for owner in text.owners]]
+    return Alignment(
+        words=tuple(words),
+        loss=0.0 if not len(logits) and not text.labels else -path.total,
+        score=float(known.mean()) if fits and len(known) else float(fits),
+        fits=fits,
+        heard=len(peaks),
+        expected=len(known),
+        coverage=float(inside.mean()) if len(inside) else 1.0,
+        exact=path.exact,
+    )
+
+
+def _peaks(logits: Tensor, blank: int) -> npt.NDArray[np.int64]:
+    """Frames where the model by itself reads a new token."""
+    best = logits.argmax(-1).cpu().numpy()
+    return np.flatnonzero((best != blank) & (np.append(blank, best[:-1]) != best)) if len(best) else best
+
+
+def _spans(logits: Tensor, path: Path, text: _Labelled) -> tuple[Whole, npt.NDArray[np.float32]]:
+    """First frame and one past the last of each label (labels, 2), and each label's mean posterior."""
+    spans, scores = np.zeros((len(text.labels), 2), np.int64), np.zeros(len(text.labels), np.float32)
+    frames = np.flatnonzero(path.states % 2)
+    if not len(frames):
+        return spans, scores
+    labels = path.states[frames] // 2
+    spans[:, 0], spans[:, 1] = np.searchsorted(labels, np.arange(len(spans))), 0
+    spans[:, 1] = np.searchsorted(labels, np.arange(len(spans)), side="right")
+    ids = torch.tensor(text.labels, device=logits.device)[torch.from_numpy(labels.astype(np.int64)).to(logits.device)]
+    chosen = logits[torch.from_numpy(frames).to(logits.device)]
+    known = ids.clamp(max=logits.shape[1] - 1)
+    posteriors = (chosen.gather(1, known[:, None])[:, 0] - chosen.logsumexp(1)).exp().float().cpu().numpy()
+    sums = np.append(0, np.cumsum(posteriors, dtype=np.float64))
+    scores[:] = (sums[spans[:, 1]] - sums[spans[:, 0]]) / (spans[:, 1] - spans[:, 0])
+    return np.stack([frames[spans[:, 0]], frames[spans[:, 1] - 1] + 1], 1), scores.clip(0, 1)
+
+
+def _words(
+    text: _Labelled, spans: Whole, scores: npt.NDArray[np.float32], samples: int, scribe: Scribe
+) -> list[AlignedWord]:
+    """Words that have labels, timed by them; the others between."""
+    owners = np.array(text.owners, np.int64)
+    placed = [int(word) for word in np.unique(owners[owners >= 0])] if spans.any() else []
+    members = [np.flatnonzero(owners == word) for word in placed]
+    firsts, ends = [int(spans[i[0], 0]) for i in members], [int(spans[i[-1], 1]) for i in members]
+    times = dict(zip(placed, time_words(firsts, ends, scribe.clock, samples, scribe.reach).tolist(), strict=True))
+    heard = {word: float(scores[i].mean()) for word, i in zip(placed, members, strict=True)}
+    words: list[AlignedWord] = []
+    for known, group in groupby(
+        range(len(text.spellings)), key=lambda i: i in times and not _unknown(text.spellings[i])
+    ):
+        run = list(group)
+        if known:
+            words += [_word(text.spellings[i], times[i], heard[i], aligned=True) for i in run]
+        else:
+            here = _room(run, times, words, samples)
+            words += _shared([text.spellings[i] for i in run], *here)
+    return words
+
+
+def _room(run: Sequence[int], times: dict[int, list[int]], before: Sequence[AlignedWord], samples: int) -> list[int]:
+    """Where words without times of their own lie: in their stars, or between their neighbours."""
+    stars = [times[i] for i in run if i in times]
+    if stars:
+        return [stars[0][0], stars[-1][1]]
+    following = times.get(run[-1] + 1)
+    return [before[-1].end if before else 0, following[0] if following else samples]
+
+
+def _shared(spellings: Sequence[Spelling], start: int, end: int) -> list[AlignedWord]:
+    """A stretch shared out by the words' lengths."""
+    edges = np.cumsum([0, *(len(spelling.word) for spelling in spellings)])
+    at = (start + (end - start) * edges // edges[-1]).tolist()
+    return [_word(s, [at[i], at[i + 1]], 0.0, aligned=False) for i, s in enumerate(spellings)]
+
+
+def _word(spelling: Spelling, times: Sequence[int], score: float, *, aligned: bool) -> AlignedWord:
+    return AlignedWord(spelling.word, times[0], times[1], score, aligned, spelling.missing)

@@ -1,0 +1,77 @@
+"""Whether confidence can be believed, and the temperature that makes it so.
+
+Of words that are said to be right with 80%, 80% should be. A temperature divides all logits and changes no best class;
+it is fitted on clips whose text is known, and used by `CtcSearch(temperature=...)`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, log, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Words of like confidence."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    """Mean of what was said."""
+    right: float
+    """Share that was right."""
+
+
+def reliability(confidences: npt.ArrayLike, right: npt.ArrayLike, bins: int = 10) -> list[Bin]:
+    """The diagram's bars, those without a word left out."""
+    said, true = np.asarray(confidences, np.float64), np.asarray(right, np.float64)
+    if said.shape != true.shape:
+        raise ValueError(f"{said.size} confidences for {true.size} words; one each is needed")
+    places = np.minimum((said * bins).astype(int), bins - 1)
+    full = [(i, places == i) for i in range(bins) if (places == i).any()]
+    return [
+        Bin(i / bins, (i + 1) / bins, int(here.sum()), float(said[here].mean()), float(true[here].mean()))
+        for i, here in full
+    ]
+
+
+def expected_calibration_error(confidences: npt.ArrayLike, right: npt.ArrayLike, bins: int = 10) -> float:
+    """How far what is said is from what is right, over all words; 0 for none."""
+    bars = reliability(confidences, right, bins)
+    words = sum(bar.count for bar in bars)
+    return sum(bar.count * abs(bar.confidence - bar.right) for bar in bars) / words if words else 0.0
+
+
+Judged = tuple[Sequence[float], Sequence[bool]]
+"""Confidences, and whether each word was right."""
+
+
+def fit_temperature(judge: Callable[[float], Judged], low: float = 0.25, high: float = 8.0, steps: int = 24) -> float:
+    """The temperature at which what is right was least surprising.
+
+    `judge` reads the reference set at a temperature. Golden-section search over logarithms.
+    """
+    a, b = log(low), log(high)
+    shrink = (sqrt(5) - 1) / 2
+    c, d = b - shrink * (b - a), a + shrink * (b - a)
+    at_c, at_d = surprise(*judge(exp(c))), surprise(*judge(exp(d)))
+    for _ in range(steps):
+        if at_c < at_d:
+            b, d, at_d = d, c, at_c
+            c = b - shrink * (b - a)
+            at_c = surprise(*judge(exp(c)))
+        else:
+            a, c, at_c = c, d, at_d
+            d = a + shrink * (b - a)
+            at_d = surprise(*judge(exp(d)))
+    return exp((a + b) / 2)
+
+
+def surprise(confidences: Sequence[float], right: Sequence[bool]) -> float:
+    """Mean negative log-likelihood, in nats; 0 for no word."""
+    said = np.clip(np.asarray(confidences, np.float64), 1e-6, 1 - 1e-6)
+    true = np.asarray(right, bool)
+    return float(-np.log(np.where(true, said, 1 - said)).mean()) if said.size else 0.0

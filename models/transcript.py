@@ -1,0 +1,129 @@
+"""Tokens become words with times and confidence, words become segments, segments a transcript.
+
+Times are whole samples of the clip, in order and inside it. Text is what the model wrote, in its case and script.
+A word is as sure as its least sure token; a segment and a transcript as their words are on average, so that a
+confidence estimates the share of words that are right.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.clock import Clock, Whole
+from models.protocol import Tokens
+from models.vocabulary import Vocabulary
+
+PAUSE_SECONDS = 0.5
+"""Silence between two words that makes two segments of them."""
+REACH_SECONDS = 0.08
+"""How far a word is heard before its first token and after its last, at most."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word and where it is heard."""
+
+    text: str
+    start: int
+    """Samples from the clip's beginning."""
+    end: int
+    """Samples from the clip's beginning; never before `start`."""
+    confidence: float
+    """In [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Words without a pause between them."""
+
+    text: str
+    start: int
+    """Of the first word, in samples."""
+    end: int
+    """Of the last word, in samples."""
+    confidence: float
+    """Mean over the words."""
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in a clip."""
+
+    text: str
+    """As the model writes it."""
+    confidence: float
+    """Mean over the words; 0 where there is none."""
+    segments: tuple[Segment, ...]
+    """In order, apart."""
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words, in order."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+
+@dataclass(frozen=True)
+class Scribe:
+    """Writes transcripts of one model's tokens."""
+
+    vocabulary: Vocabulary
+    clock: Clock
+    reach: int
+    """Samples that a word is heard before its first token and after its last, at most."""
+    pause: int
+    """Samples of silence that end a segment."""
+
+    def transcript(self, tokens: Tokens, samples: int) -> Transcript:
+        """The transcript of a clip of so many samples."""
+        segments = tuple(map(_segment, split_at_pauses(self.words(tokens, samples), self.pause)))
+        words = [word for segment in segments for word in segment.words]
+        return Transcript(self.vocabulary.text(tokens.ids.tolist()), _mean(words), segments)
+
+    def words(self, tokens: Tokens, samples: int) -> list[Word]:
+        """The words that tokens write, timed by their frames."""
+        spelled = self.vocabulary.words(tokens.ids.tolist())
+        firsts = [int(tokens.starts[word.first]) for word in spelled]
+        ends = [int(tokens.ends[word.last - 1]) for word in spelled]
+        times = time_words(firsts, ends, self.clock, samples, self.reach).tolist()
+        confidences = [float(tokens.scores[word.first : word.last].min().clip(0, 1)) for word in spelled]
+        rows = zip(spelled, times, confidences, strict=True)
+        return [Word(word.text, start, end, confidence) for word, (start, end), confidence in rows]
+
+
+def time_words(firsts: Sequence[int], ends: Sequence[int], clock: Clock, samples: int, reach: int) -> Whole:
+    """Where words begin and end (words, 2), from the first frame of each and one past its last.
+
+    Tokens are short peaks inside longer sounds: what lies between two words is shared between them, up to `reach`
+    samples each. What comes before the first and after the last belongs to them, as far as it reaches.
+    """
+    if not len(firsts):
+        return np.zeros((0, 2), np.int64)
+    starts = np.maximum.accumulate(clock.at(firsts, samples))
+    heard = np.maximum(starts, clock.at(ends, samples))
+    heard[:-1] = np.minimum(heard[:-1], starts[1:])
+    halves = (starts[1:] - heard[:-1]) // 2
+    before, after = np.append(starts[0], halves), np.append(halves, samples - heard[-1])
+    return np.stack([starts - before.clip(max=reach), heard + after.clip(max=reach)], 1)
+
+
+def split_at_pauses(words: Sequence[Word], pause: int) -> Iterator[list[Word]]:
+    """Words in groups, so many silent samples or more between groups."""
+    group: list[Word] = []
+    for word in words:
+        if group and word.start - group[-1].end >= pause:
+            yield group
+            group = []
+        group.append(word)
+    if group:
+        yield group
+
+
+def _segment(words: list[Word]) -> Segment:
+    text = " ".join(word.text for word in words)
+    return Segment(text, words[0].start, words[-1].end, _mean(words), tuple(words))
+
+
+def _mean(words: Sequence[Word]) -> float:
+    return sum(word.confidence for word in words) / len(words) if words else 0.0
