@@ -58,11 +58,14 @@ class Gathering:
     def __init__(self, making: Making) -> None:
         self.making = making
         self._shards: dict[str, _Shard] = {}
+        self._finished: set[str] = set()
 
     def take(self, heard: pa.Table) -> Iterator[Whole]:
         """Keep a table of segments, and yield the shards that it completes."""
         for row in heard.to_pylist():
             key = row["key"]
+            if key["shard"] in self._finished:
+                continue
             shard = self._shards.setdefault(key["shard"], _Shard())
             if key["census"] is not None:
                 shard.census = key["census"]
@@ -136,6 +139,7 @@ class Gathering:
 
     def _finish(self, name: str) -> Whole:
         shard = self._shards.pop(name)
+        self._finished.add(name)
         rows = [row for ordinal in sorted(shard.rows) for row in shard.rows[ordinal]]
         expected = frozenset((_number(row["ordinal"]), _channel(row)) for row in rows)
         return Whole(name, pa.Table.from_pylist(rows, GATHERED), expected)
