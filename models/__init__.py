@@ -5,7 +5,8 @@ from pathlib import Path
 from models.checkpoint import CheckpointError, read_checkpoint, read_frontend
 from models.frontend import Frontend
 from models.model import SpeechModel
-from models.sources import SourceError, fetch
+from models.sources import fetch
+from models.wanted import SourceError
 
 __all__ = ["CheckpointError", "SourceError", "SpeechModel", "load_frontend", "load_model"]
 

@@ -49,7 +49,9 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
         raise CheckpointError(folder, [str(error)]) from error
     stored = _bare(stored, ARCHITECTURES[name].family.prefix, name)
     problems = [*(f"config.json: {problem}" for problem in blueprint.problems), *blueprint.asides, *problems]
-    problems += preprocessor.mismatched(frontend, encoder_config(published)) + _misfits(blueprint, stored)
+    problems += preprocessor.mismatched(frontend, encoder_config(published), preprocessor.source(folder)) + _misfits(
+        blueprint, stored
+    )
     if problems:
         raise CheckpointError(folder, problems)
     model = SpeechModel(
@@ -137,7 +139,16 @@ def _misfits(blueprint: Blueprint, stored: Stored) -> list[str]:
         for name, shape in wanted.items()
         if name in there and there[name] != shape
     ]
-    return missing + extra + misshapen
+    return missing + extra + misshapen + _miswritten(wanted, stored)
+
+
+def _miswritten(wanted: Mapping[str, tuple[int, ...]], stored: Stored) -> list[str]:
+    """A line for every tensor whose numbers are of a type that no weight has."""
+    return [
+        f"of a wrong type: {name} holds {stored.strange[name]}, floating-point numbers are needed"
+        for name in wanted
+        if name in stored.strange and not name.endswith("num_batches_tracked")
+    ]
 
 
 class _Reading(Mapping[str, Tensor]):

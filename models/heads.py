@@ -240,7 +240,10 @@ class Classifier(nn.Module):
         return (_no_frame(self.classify.out_features),)
 
     def loss(self, output: Output, labels: Labels) -> Loss:
-        """Cross-entropy; per label where several may hold; squared error for values."""
+        """Cross-entropy; per label where several may hold; squared error for values.
+
+        A clip without a frame (too short, or refused) costs nothing, and does not count in the mean.
+        """
         assert isinstance(output, ClipLogits)
         logits, targets = output.logits, torch.as_tensor(labels, device=output.logits.device)
         wanted = logits.shape[:1] if self.config.problem_type == PROBLEM_TYPES[0] else logits.shape
@@ -248,14 +251,15 @@ class Classifier(nn.Module):
             raise ValueError(
                 f"labels of shape {tuple(targets.shape)} for {len(logits)} clips; {tuple(wanted)} is needed"
             )
+        heard = (output.lengths > 0).to(logits.device)
         if self.config.problem_type == PROBLEM_TYPES[0]:
-            classes = targets.long().flatten()
+            classes = targets.long().flatten().where(heard, -100)
             per_clip = F.cross_entropy(logits, classes, reduction="none")
             return Loss(per_clip, per_clip.sum() / (classes != -100).sum())  # -100 marks a clip without a label
         against = F.binary_cross_entropy_with_logits
         per_value = against if self.config.problem_type == PROBLEM_TYPES[1] else F.mse_loss
-        per_clip = per_value(logits, targets.float().reshape(logits.shape), reduction="none").mean(1)
-        return Loss(per_clip, per_clip.mean() if len(per_clip) else per_clip.sum())
+        per_clip = per_value(logits, targets.float().reshape(logits.shape), reduction="none").mean(1) * heard
+        return Loss(per_clip, per_clip.sum() / heard.sum())
 
     def _mixed(self, encoder: Encoder, features: Packed) -> Packed:
         """All states by their weights, summed as they come."""

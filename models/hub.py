@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 from huggingface_hub import HfApi, errors, get_cached_repo_tree, snapshot_download
 
-from models.sources import SourceError, preferred
+from models.wanted import SourceError, preferred
 
 ADDRESS = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./+-]+))?")
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from models.config import Json, read_json, refuse
+from models.config import ConfigError, Json, read_json, refuse
 from models.frontend import Fbank, Frontend, LogMel, Waveform
 
-NAME = "preprocessor_config.json"
+NAME, COMBINED = "preprocessor_config.json", "processor_config.json"
 
 
 def read_frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]:
@@ -14,23 +14,33 @@ def read_frontend(folder: Path, default: Frontend) -> tuple[Frontend, list[str]]
 
     The kind is the family's; the files say the rest.
     """
-    found = [folder / name for name in (NAME, "processor_config.json")]
-    stated: Json = {}
-    for path in reversed([path for path in found if path.is_file()]):
-        content = read_json(path)
-        nested = content.get("feature_extractor")
-        stated = nested if isinstance(nested, dict) else content
+    name = source(folder)
+    stated = _described(folder / name) if (folder / name).is_file() else {}
     match default:
         case LogMel():
-            return _log_mel(default, stated)
+            frontend, problems = _log_mel(default, stated)
         case Fbank():
-            return _fbank(default, stated)
+            frontend, problems = _fbank(default, stated)
         case _:
-            return _waveform(stated)
+            frontend, problems = _waveform(stated)
+    return frontend, [f"{name}: {problem}" for problem in problems]
 
 
-def mismatched(frontend: Frontend, encoder: Json) -> list[str]:
-    """Features of another width than the encoder reads."""
+def source(folder: Path) -> str:
+    """The file that describes a folder's front end, or would."""
+    return NAME if (folder / NAME).is_file() or not (folder / COMBINED).is_file() else COMBINED
+
+
+def _described(path: Path) -> Json:
+    content = read_json(path)
+    nested = content.get("feature_extractor", content)
+    if not isinstance(nested, dict):
+        raise ConfigError([f"{path.name}: feature_extractor is {nested!r}; an object is needed"])
+    return nested
+
+
+def mismatched(frontend: Frontend, encoder: Json, name: str) -> list[str]:
+    """Features of another width than the encoder reads; `name` is the file that describes them."""
     match frontend:
         case LogMel():
             stated, field, wanted = "feature_size", "num_mel_bins", _stated(encoder, "num_mel_bins", LogMel().mels)
@@ -41,7 +51,7 @@ def mismatched(frontend: Frontend, encoder: Json) -> list[str]:
             return []
     if frontend.mels == wanted:
         return []
-    return [f"{NAME}: {stated} is {frontend.mels}, but config.json: {field} is {wanted}"]
+    return [f"{name}: {stated} is {frontend.mels}, but config.json: {field} is {wanted}"]
 
 
 def _stated(encoder: Json, name: str, default: int) -> int:
@@ -100,7 +110,7 @@ def _log_mel(default: LogMel, stated: Json) -> tuple[Frontend, list[str]]:
         values[ours], more = _number(stated, name, getattr(default, ours))
         problems += more
     if values["fft"] < values["window"]:
-        problems.append(f"{NAME}: n_fft is smaller than win_length")
+        problems.append("n_fft is smaller than win_length")
     return replace(default, **values), problems
 
 
@@ -109,10 +119,10 @@ def _fbank(default: Fbank, stated: Json) -> tuple[Frontend, list[str]]:
     mels, more = _number(stated, "num_mel_bins", default.mels)
     problems += more
     if not problems and rate < Fbank.LOWEST_RATE:
-        problems.append(f"{NAME}: sampling_rate is {rate}; at least {Fbank.LOWEST_RATE} is needed")
+        problems.append(f"sampling_rate is {rate}; at least {Fbank.LOWEST_RATE} is needed")
     flags = {name: _flag(stated, name) for name in ("do_ceptral_normalize", "normalize_means", "normalize_vars")}
     problems += [problem for _, found in flags.values() for problem in found]
-    problems += [f"{NAME}: {problem}" for problem in refuse(stated, {"dither": 0.0})]
+    problems += refuse(stated, {"dither": 0.0})
     normalize, center, scale = (value for value, _ in flags.values())
     return Fbank(max(rate, Fbank.LOWEST_RATE), mels, normalize and center, normalize and scale), problems
 
@@ -121,11 +131,11 @@ def _flag(stated: Json, name: str) -> tuple[bool, list[str]]:
     value = stated.get(name, True)
     if isinstance(value, bool):
         return value, []
-    return bool(value), [f"{NAME}: {name} is {value!r}; true or false is needed"]
+    return bool(value), [f"{name} is {value!r}; true or false is needed"]
 
 
 def _number(stated: Json, name: str, default: int) -> tuple[int, list[str]]:
     value = stated.get(name, default)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value, []
-    return default, [f"{NAME}: {name} is {value!r}; a positive whole number is needed"]
+    return default, [f"{name} is {value!r}; a positive whole number is needed"]

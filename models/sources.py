@@ -9,25 +9,18 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol, cast
 
 import fsspec
 from botocore import exceptions as boto  # type: ignore[import-untyped]
 
+from models.wanted import SourceError, preferred
+
 STORES = ("s3", "gs", "az", "memory")
-
-CHECKPOINT_FILES = ("*.json", "*.safetensors", "*.bin", "*.h5", "*.model", "*.txt")
-
-SAFETENSORS = {"model.safetensors", "model.safetensors.index.json"}
-"""Either of them says that the weights are there as safetensors."""
-
-OTHER_WEIGHTS = ("pytorch_model*.bin", "tf_model*.h5")
-"""The same weights again. Without safetensors both are fetched: which one is read is the reader's to say."""
 
 VERSIONS = ("ETag", "etag", "LastModified", "mtime", "created")
 """What stores call that which changes with a file's content, the surest first."""
@@ -37,10 +30,6 @@ LISTING_SECONDS = 10.0
 
 ABANDONED_SECONDS = 24 * 3600.0
 """The age from which an unfinished download was left by a killed process."""
-
-
-class SourceError(ValueError):
-    """A checkpoint that cannot be had, in one sentence that says what to do."""
 
 
 class Store(Protocol):
@@ -79,17 +68,6 @@ def fetch(ref: str | Path) -> Path:
     if scheme in STORES:
         return _cached_copy(scheme, rest.rstrip("/"))
     raise SourceError(f"{scheme}:// holds no checkpoints: give a folder, s3://, gs://, az:// or hf://.")
-
-
-def preferred(names: Iterable[str]) -> list[str]:
-    """Choose the files to fetch of a checkpoint: those in its own folder, no weights beside safetensors."""
-    files = sorted(name for name in names if "/" not in name and _matches(name, CHECKPOINT_FILES))
-    superfluous = () if SAFETENSORS.isdisjoint(files) else OTHER_WEIGHTS
-    return [name for name in files if not _matches(name, superfluous)]
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _local_folder(path: Path) -> Path:

@@ -25,11 +25,14 @@ class Stored:
 
     shapes: Mapping[str, tuple[int, ...]]
     read: Callable[[str], Tensor]
+    strange: Mapping[str, str]
+    """The type of every tensor that does not hold floating-point numbers."""
 
     def without(self, prefix: str) -> "Stored":
         """The same tensors, with a prefix that all names share taken off."""
         shapes = {name.removeprefix(prefix): shape for name, shape in self.shapes.items()}
-        return Stored(shapes, lambda name: self.read(prefix + name))
+        strange = {name.removeprefix(prefix): kind for name, kind in self.strange.items()}
+        return Stored(shapes, lambda name: self.read(prefix + name), strange)
 
 
 def open_weights(folder: Path, *, allow_pickle: bool) -> Stored:
@@ -84,16 +87,21 @@ def _merged(paths: list[Path], open_one: Callable[[Path], Stored]) -> Stored:
         raise StoredError(f"{paths[0].parent} holds tensors in more than one shard: {', '.join(twice[:5])}")
     owner = {name: shard for shard in shards for name in shard.shapes}
     shapes = {name: shard.shapes[name] for name, shard in owner.items()}
-    return Stored(shapes, lambda name: owner[name].read(name))
+    strange = {name: kind for shard in shards for name, kind in shard.strange.items()}
+    return Stored(shapes, lambda name: owner[name].read(name), strange)
 
 
 def _open_safetensors(path: Path) -> Stored:
     try:
         file = safe_open(path, framework="pt")
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    except SafetensorError as error:
         raise StoredError(f"{path} is cut short or damaged ({error}): fetch it again") from error
-    return Stored(shapes, file.get_tensor)
+    except OSError as error:
+        raise StoredError(f"{path} cannot be opened ({error.strerror or error}): check who may read it") from error
+    kinds = {name: str(part.get_dtype()) for name, part in slices.items()}
+    return Stored(shapes, file.get_tensor, {name: kind for name, kind in kinds.items() if "F" not in kind})
 
 
 def _open_pickle(path: Path) -> Stored:
@@ -107,7 +115,14 @@ def _open_pickle(path: Path) -> Stored:
         raise StoredError(f"{path} is cut short or damaged ({_reason(error)}): fetch it again") from error
     if not isinstance(tensors, dict) or not all(_is_entry(*entry) for entry in tensors.items()):
         raise StoredError(f"{path} is not a table of tensors by name")
-    return Stored({name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors.__getitem__)
+    return _held(tensors)
+
+
+def _held(tensors: Mapping[str, Tensor]) -> Stored:
+    """Tensors that are in memory already."""
+    kinds = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in tensors.items()}
+    strange = {name: kind for name, kind in kinds.items() if not tensors[name].is_floating_point()}
+    return Stored({name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors.__getitem__, strange)
 
 
 def _is_entry(name: object, value: object) -> bool:
@@ -128,7 +143,7 @@ def _open_tensorflow(path: Path) -> Stored:
         tensors = open_tensorflow(path)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise StoredError(f"{path} is cut short or damaged ({error}): fetch it again") from error
-    return Stored({name: tuple(tensor.shape) for name, tensor in tensors.items()}, tensors.__getitem__)
+    return _held(tensors)
 
 
 SPELLINGS = {
@@ -141,7 +156,8 @@ SPELLINGS = {
 def _renamed(stored: Stored) -> Stored:
     names = {_spelled(name): name for name in stored.shapes}
     shapes = {name: stored.shapes[old] for name, old in names.items()}
-    return Stored(shapes, lambda name: stored.read(names[name]))
+    strange = {_spelled(name): kind for name, kind in stored.strange.items()}
+    return Stored(shapes, lambda name: stored.read(names[name]), strange)
 
 
 def _spelled(name: str) -> str:

@@ -73,6 +73,10 @@ class DisentangledAttention(nn.Module):
         self.outward = nn.Linear(width, width)
         self.tables: PositionTables | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        """A copy, or a model on its way to another process, makes its own tables."""
+        return self.__dict__ | {"tables": None}
+
     def prepare(self, positions: Tensor | None) -> None:
         """Project the learned positions once; the encoder calls it again when a weight behind them changes."""
         self.tables = self._tables(positions)

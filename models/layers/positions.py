@@ -30,6 +30,10 @@ class PositionalConvolution(nn.Module):
         self.spectrum: Tensor | None = None
         self.stamp: Stamp = ()
 
+    def __getstate__(self) -> dict[str, object]:
+        """A copy, or a model on its way to another process, makes its own spectrum."""
+        return self.__dict__ | {"spectrum": None, "stamp": ()}
+
     def prepare(self) -> None:
         """Keep the weight's spectrum."""
         self.spectrum, self.stamp = None, stamp([self.weight])
@@ -101,6 +105,10 @@ class Sinusoids(nn.Module):
         super().__init__()
         self.width, self.blank = width, blank
         self.table: Tensor | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """A copy makes its own table."""
+        return self.__dict__ | {"table": None}
 
     def forward(self, places: Tensor) -> Tensor:
         """Any whole numbers -> (..., width)."""

@@ -388,3 +388,16 @@ def _is_empty(prediction: Prediction) -> bool:
             return False
         case _:
             return not len(_spelt(prediction))
+
+
+@pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.architecture.endswith("Classification")])
+def test_a_clip_that_was_not_heard_does_not_move_the_mean_loss(name: str) -> None:
+    model = ours(name)
+    clips = [noise(5_003), np.full(6_000, np.nan, np.float32), noise(7_000), noise(1)]
+    values = np.linspace(0, 1, 4 * len(model.labels)).reshape(4, -1)
+    single = model.head.config.problem_type == "single_label_classification"
+    labels = torch.tensor([1, 0, 1, 0]) if single else torch.tensor(values)
+    together = model.loss(model.frontend(clips), labels)
+    heard = model.loss(model.frontend([clips[0], clips[2]]), labels[[0, 2]])
+    torch.testing.assert_close(together.reduced, heard.reduced)
+    assert together.per_clip[[1, 3]].tolist() == [0.0, 0.0]

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models import CheckpointError, SpeechModel, load_model
+from models import CheckpointError, SpeechModel, load_model, stored
 from models.checkpoint import read_config, write_checkpoint
 from models.frontend import Waveform
 from models.protocol import FrameLogits, HiddenStates
@@ -399,3 +399,51 @@ def test_labels_that_are_not_numbered_from_zero_are_refused(tmp_path: Path, labe
 def test_absurd_values_are_named(folder: Path, field: str, value: object) -> None:
     (folder / "config.json").write_text(json.dumps(dict(read_config(folder)) | {field: value}))
     assert any(field in problem for problem in problems(folder))
+
+
+def test_weights_that_are_no_floating_point_numbers_are_named(folder: Path, tensors: dict[str, Tensor]) -> None:
+    first, second = sorted(tensors)[:2]
+    tensors[first] = tensors[first].to(torch.complex64)
+    tensors[second] = tensors[second].long()
+    save_file(tensors, folder / "model.safetensors")
+    said = "\n".join(problems(folder))
+    assert f"{first} holds C64, floating-point numbers are needed" in said
+    assert f"{second} holds I64, floating-point numbers are needed" in said
+
+
+def test_a_front_end_that_is_no_object_is_named(folder: Path) -> None:
+    (folder / "preprocessor_config.json").unlink(missing_ok=True)
+    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": 5}))
+    assert "processor_config.json: feature_extractor is 5; an object is needed" in "\n".join(problems(folder))
+
+
+def test_what_is_wrong_with_a_front_end_names_the_file_that_was_read(folder: Path) -> None:
+    (folder / "preprocessor_config.json").unlink(missing_ok=True)
+    (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": {"sampling_rate": "fast"}}))
+    assert "processor_config.json: sampling_rate is 'fast'" in problems(folder)[0]
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, framework: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(stored, "safe_open", refuse)
+    said = problems(folder)[0]
+    assert "cannot be opened (Permission denied)" in said
+    assert "damaged" not in said
+
+
+@pytest.mark.parametrize("name", [CTC, "sew-d-group-ctc"])
+def test_a_pickled_model_does_not_carry_what_it_can_make_again(name: str) -> None:
+    model = load_model(published(name).folder)
+    before = len(pickle.dumps(model))
+    said = logits(model)
+    carried = pickle.dumps(model)
+    assert len(carried) <= before
+    assert all(value is None for module in pickle.loads(carried).modules() for value in made_again(module))
+    torch.testing.assert_close(logits(pickle.loads(carried)), said)
+
+
+def made_again(module: torch.nn.Module) -> list[object]:
+    """What a module keeps beside its weights."""
+    return [getattr(module, name) for name in ("spectrum", "tables", "table") if hasattr(module, name)]

@@ -29,7 +29,8 @@ from moto.server import ThreadedMotoServer
 
 import models
 from models import sources
-from models.sources import SourceError, fetch, preferred
+from models.sources import fetch
+from models.wanted import SourceError, preferred
 
 CHECKPOINT = {"config.json": b"{}", "model.safetensors": b"weights", "vocab.json": b"[1]"}
 
