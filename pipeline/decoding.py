@@ -6,14 +6,12 @@ Beside the model, because text is tiny: no token and no frame needs to leave the
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from models import SpeechModel
 from models.protocol import Prediction, Refused, Scores, Tokens
 from pipeline.schema import Failure
 
 Fields = Mapping[str, object]
-Frames = npt.NDArray[np.int32]
 SILENT: Fields = {"text": None, "words": None, "labels": None}
 
 
@@ -34,22 +32,9 @@ def refused(prediction: Refused) -> Failure:
 
 
 def _spelled(model: SpeechModel, tokens: Tokens, start: int, samples: int) -> Fields:
-    vocabulary = model.vocabulary
-    assert vocabulary is not None, "the job checks it before anything starts"
-    ids = tokens.ids.tolist()
-    begins, ends = _samples(model, tokens.starts, samples), _samples(model, tokens.ends, samples)
+    scribe = model.scribe()
     words = [
-        {
-            "word": word.text,
-            "start": start + begins[word.first],
-            "end": start + ends[word.last - 1],
-            "confidence": float(tokens.scores[word.first : word.last].mean()),
-        }
-        for word in vocabulary.words(ids)
+        {"word": word.text, "start": start + word.start, "end": start + word.end, "confidence": word.confidence}
+        for word in scribe.words(tokens, samples)
     ]
-    return {"text": vocabulary.text(ids), "words": words}
-
-
-def _samples(model: SpeechModel, frames: Frames, samples: int) -> list[int]:
-    step = round(model.seconds_per_frame * model.sample_rate)
-    return [min(samples, int(frame) * step) for frame in frames]
+    return {"text": scribe.vocabulary.text(tokens.ids.tolist()), "words": words}

@@ -11,7 +11,11 @@ import pyarrow as pa
 
 from pipeline.commit import GATHERED, Key
 from pipeline.schema import Failure
+from pipeline.scoring import letter_edits, normalise, word_edits
 from pipeline.stitching import Making, Piece, Row, Word, stitched
+
+SCORED = 25_000_000
+"""Comparisons that one row's error rate may cost: the rates of longer texts are left empty, to be computed apart."""
 
 
 @dataclass
@@ -131,7 +135,8 @@ class Gathering:
             error = {name: channel.failure[name] for name in ("class", "stage", "message")}
             return self._row(ordinal, head, {"status": status, "error": error})
         pieces = [channel.pieces[index] for index in sorted(channel.pieces)]
-        return self._row(ordinal, head, stitched(pieces, self.making))
+        made = stitched(pieces, self.making)
+        return self._row(ordinal, head, {**made, **_scored(channel.reference, made.get("text"))})
 
     def _row(self, ordinal: int, head: Row, made: Row) -> Row:
         kept = {name: head.get(name) for name in ("recording_id", "uri", "channel", "reference", "extra")}
@@ -143,6 +148,15 @@ class Gathering:
         rows = [row for ordinal in sorted(shard.rows) for row in shard.rows[ordinal]]
         expected = frozenset((_number(row["ordinal"]), _channel(row)) for row in rows)
         return Whole(name, pa.Table.from_pylist(rows, GATHERED), expected)
+
+
+def _scored(reference: str | None, text: object) -> Row:
+    """How far a text is from what was said, where that is known and can be missed."""
+    if not reference or not isinstance(text, str) or not normalise(reference):
+        return {}
+    rates = {"wer": word_edits, "cer": letter_edits}
+    fits = {"wer": len(reference.split()) * len(text.split()), "cer": len(reference) * len(text)}
+    return {name: edits(reference, text).rate for name, edits in rates.items() if fits[name] <= SCORED}
 
 
 def _piece(key: Row, row: Row) -> Piece:

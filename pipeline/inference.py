@@ -64,8 +64,8 @@ class Listener:
             return {"key": owner, **SILENT}
         if isinstance(prediction, Refused):
             return {"key": {**owner, "failure": told(refused(prediction))}, **SILENT}
-        start, total = int(str(owner["start"])), int(str(owner["total"]))
-        return {"key": owner, **decoded(self.model, prediction, start, total - start)}
+        start, samples = int(str(owner["start"])), int(str(owner["samples"]))
+        return {"key": owner, **decoded(self.model, prediction, start, samples)}
 
     def _predict(self, inputs: Sequence[Inputs]) -> Iterator[Prediction]:
         """In halves where the device's memory or the model refuses the whole."""

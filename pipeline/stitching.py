@@ -47,7 +47,7 @@ class Making:
     run_id: str
     sample_rate: int
     language: str | None = None
-    pause_seconds: float = 0.8
+    pause_seconds: float = 0.5
     """A silence between two words that is this long parts two segments of the text."""
     labelled: bool = False
     """Whether a row holds labels instead of text."""

@@ -17,13 +17,13 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from jobs.scoring import pair, sum_edits, word_edits
 from models import SpeechModel, load_model
 from models.alignment import Alignment
 from models.calibration import Bin, Judged, expected_calibration_error, fit_temperature, reliability
 from models.heads import CtcHead
 from models.protocol import CtcSearch
 from models.transcript import Transcript, Word
+from pipeline.scoring import pair, sum_edits, word_edits
 
 BATCH = 16
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.scoring import Edits, count_edits, letter_edits, normalise, pair, sum_edits, word_edits
+from pipeline.scoring import Edits, count_edits, letter_edits, normalise, pair, sum_edits, word_edits
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=7)
 
