@@ -34,9 +34,9 @@ class Figure:
     goal: float
     recordings: int
     words: int
-    known_voices: float
-    """The same over voices that were trained on."""
-    new_voices: float
+    known_voices: float | None
+    """The same over voices that were trained on; None where there is none."""
+    new_voices: float | None
     """And over voices that were not."""
 
 
@@ -68,8 +68,8 @@ def evaluate(checkpoint: Path, corpus: Path, *, every: int = 1) -> Figure:
         GOALS[checkpoint.name],
         len(readings),
         sum(len(reading.truth.words) for reading in readings),
-        round(rate(known), 4),
-        round(rate(new), 4),
+        round(rate(known), 4) if known else None,
+        round(rate(new), 4) if new else None,
     )
 
 

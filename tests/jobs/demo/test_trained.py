@@ -1,0 +1,115 @@
+"""The checkpoints that ship, on the corpus that ships."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+
+from jobs.demo import recipe
+from jobs.demo.evaluate import (
+    GOALS,
+    Reading,
+    distance,
+    evaluate,
+    read_figures,
+    single,
+    texts,
+    word_error_rate,
+)
+from jobs.demo.recordings import heard, stored
+from jobs.demo.speech import Samples
+from jobs.demo.truth import Truth, read_truth
+from models import load_model
+
+CHECKPOINTS, CORPUS = recipe.CHECKPOINTS, recipe.CORPUS
+FIGURES = read_figures(CHECKPOINTS)
+EVERY = 9
+"""One recording in so many is read again here."""
+MEGABYTE = 1_000_000
+SPELLERS = [name for name in FIGURES if name not in ("keywords", "speech2text")]
+
+
+@cache
+def clips(kind: str) -> list[tuple[Truth, Samples]]:
+    truths = [t for t in read_truth(CORPUS) if single(t) and (t.kind == "keyword") == (kind == "keyword")]
+    return [(truth, heard(stored(CORPUS, truth))[0]) for truth in truths[::40]]
+
+
+def ours(name: str, kind: str = "") -> list[str]:
+    model = load_model(str(CHECKPOINTS / name))
+    return [texts(model, [samples])[0] for _, samples in clips(kind)]
+
+
+def test_figures_are_of_what_ships() -> None:
+    assert set(FIGURES) == {path.name for path in CHECKPOINTS.iterdir() if path.is_dir()}
+    assert set(FIGURES) <= set(GOALS)
+    assert all(figure.goal == GOALS[name] for name, figure in FIGURES.items())
+
+
+def test_all_of_them_are_small() -> None:
+    assert sum(path.stat().st_size for path in CHECKPOINTS.rglob("*") if path.is_file()) <= 40 * MEGABYTE
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_checkpoint_does_as_well_as_its_figure_says(name: str) -> None:
+    again, stated = evaluate(CHECKPOINTS / name, CORPUS, every=EVERY), FIGURES[name]
+    spread = 0.04
+    if name == "keywords":
+        assert again.value >= stated.value - 2 * spread
+    else:
+        assert again.value <= stated.value + spread
+    assert again.recordings > 2
+
+
+@pytest.mark.parametrize("name", SPELLERS)
+def test_transformers_reads_the_same_words(name: str) -> None:
+    folder = CHECKPOINTS / name
+    processor = transformers.AutoProcessor.from_pretrained(folder)
+    model = transformers.AutoModelForCTC.from_pretrained(folder).eval()
+    for (_, samples), mine in zip(clips(""), ours(name), strict=True):
+        inputs = processor(samples, sampling_rate=16_000, return_tensors="pt")
+        with torch.inference_mode():
+            ids = model(**inputs).logits.argmax(-1)
+        theirs = processor.tokenizer.decode(ids[0])
+        assert theirs == mine
+
+
+@pytest.mark.skipif("speech2text" not in FIGURES, reason="no Speech2Text checkpoint ships")
+def test_transformers_writes_the_same_words() -> None:
+    folder = CHECKPOINTS / "speech2text"
+    processor = transformers.Speech2TextProcessor.from_pretrained(folder)
+    model = transformers.Speech2TextForConditionalGeneration.from_pretrained(folder).eval()
+    for (_, samples), mine in zip(clips(""), ours("speech2text"), strict=True):
+        inputs = processor(samples, sampling_rate=16_000, return_tensors="pt")
+        with torch.inference_mode():
+            ids = model.generate(**inputs)
+        assert processor.batch_decode(ids, skip_special_tokens=True)[0] == mine
+
+
+@pytest.mark.skipif("keywords" not in FIGURES, reason="no classifier ships")
+def test_transformers_hears_the_same_keywords() -> None:
+    folder = CHECKPOINTS / "keywords"
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    model = transformers.HubertForSequenceClassification.from_pretrained(folder).eval()
+    for (_, samples), mine in zip(clips("keyword"), ours("keywords", "keyword"), strict=True):
+        inputs = extractor(samples, sampling_rate=16_000, return_tensors="pt")
+        with torch.inference_mode():
+            best = int(model(**inputs).logits.argmax())
+        assert model.config.id2label[best] == mine
+
+
+@pytest.mark.parametrize(
+    ("said", "written", "errors"),
+    [("a b c", "a b c", 0), ("a b c", "a x c", 1), ("a b c", "a c", 1), ("a b", "a b c", 1), ("a b", "", 2)],
+)
+def test_errors_are_counted_in_words(said: str, written: str, errors: int) -> None:
+    assert distance(said.split(), written.split()) == errors
+    words = tuple((word, 0.0, 0.0) for word in said.split())
+    reading = Reading(Truth("", "", None, 1.0, said, words, "", ""), written)
+    assert word_error_rate([reading]) == errors / len(words)
+
+
+def test_weights_can_be_read_by_everyone() -> None:
+    assert all(Path(path).stat().st_mode & 0o044 for path in CHECKPOINTS.rglob("*"))
