@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobs.transcribe import Report, SetupError, Transcribe, transcribe
+    from jobs.transcribe import OutputHeldError, Report, SetupError, Transcribe, transcribe
 
-__all__ = ["Report", "SetupError", "Transcribe", "transcribe"]
+__all__ = ["OutputHeldError", "Report", "SetupError", "Transcribe", "transcribe"]
 
 
 def __getattr__(name: str) -> object:

@@ -14,21 +14,20 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-FINE, UNUSABLE = 0, 2
+from jobs.exits import FINE, TOLD, UNUSABLE
+from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe
+from jobs.settings import from_file
 
-GUIDE = """Published speech models, read exactly: a clip gives the same tokens in any batch as alone.
+GUIDE = """Transcripts of whole corpora with published speech models, read exactly: a clip gives the same tokens in any
+batch as alone.
 
-What there is today is one command that says what a checkpoint is. The jobs that read audio come later.
-
-- `steno models` lists the architectures that can be read.
-- `steno models ./checkpoint` says what lies in a folder.
+- `steno transcribe recordings/ --output out/ --model ./checkpoint` writes a Parquet table of words and times.
+- The same again goes on where it was interrupted; what is done stays done.
+- `steno transcribe s3://bucket/corpus -o s3://bucket/out -m hf://org/name --dry-run` says what would be done.
+- `steno transcribe --config job.yaml --beam 4` takes options from a file; what is typed comes first.
+- `steno models ./checkpoint` says what a checkpoint is; without one, what can be read.
 - `steno models hf://org/name@revision --json` says it to a program.
 """
-
-EXIT_CODES = "Exit codes: 0 all is well, 2 the checkpoint or the options cannot be used."
-
-SWITCH = Parameter(negative="", show_default=False)
-"""An option that is off unless it is named."""
 
 
 def _version() -> str:
@@ -38,7 +37,7 @@ def _version() -> str:
         return "steno, run from its source without being installed"
 
 
-app = App("steno", help=GUIDE, help_epilogue=EXIT_CODES, version=_version)
+app = App("steno", help=GUIDE, help_epilogue=TOLD, version=_version, config=from_file)
 
 
 @app.command(name="models")
@@ -75,6 +74,20 @@ def describe_models(
         return UNUSABLE
     print(json.dumps(asdict(report), indent=2) if as_json else report.text())
     return FINE
+
+
+@app.command(name="transcribe")
+def transcribe_inputs(
+    options: Annotated[Transcribe, Parameter("*")], manner: Annotated[Manner, Parameter("*")] = AS_USUAL
+) -> int:
+    """Turn speech into text with words and times: audio in, a Parquet table out.
+
+    Every input ends as a row, also one that cannot be read: it says why. Run it again after an interruption, and it
+    goes on where it was.
+    """
+    from jobs import running
+
+    return running.run(options, manner)
 
 
 def _complain(error: Exception, *, debug: bool) -> None:

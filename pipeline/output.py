@@ -55,8 +55,12 @@ class OutputDiffersError(Exception):
 def claim(store: Store, identity: Identity) -> None:
     """Make the output this identity's, or check that it is: `OutputDiffersError` names every field that differs."""
     record = json.dumps({**asdict(identity), "options": dict(identity.options)}, indent=2, sort_keys=True)
-    if store.create(IDENTITY, record.encode()):
-        return
+    if not store.create(IDENTITY, record.encode()):
+        check_identity(store, identity)
+
+
+def check_identity(store: Store, identity: Identity) -> None:
+    """Pass where the output is this identity's; `OutputDiffersError` names every field that differs."""
     there = read_identity(store)
     if there.fingerprint != identity.fingerprint:
         raise OutputDiffersError(refusal(store, flat(there), flat(identity)))

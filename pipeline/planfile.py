@@ -38,44 +38,47 @@ class Place:
 class Planned:
     """What was written into a plan."""
 
-    shards: int
-    rows: int
+    shards: int = 0
+    rows: int = 0
     """Recordings, and containers."""
-    containers: int
+    containers: int = 0
     """Rows whose recordings are known only when they are read."""
-    failed: int
+    failed: int = 0
     """Recordings that the plan itself refused."""
-    bytes: int
+    bytes: int = 0
     """Of audio, where the input told."""
+    timed: int = 0
+    """Recordings whose length the input told."""
+    seconds: float = 0.0
+    """Of those."""
+
+    def with_shard(self, table: pa.Table) -> "Planned":
+        """Counted together with one more shard."""
+        return Planned(
+            self.shards + 1,
+            self.rows + len(table),
+            self.containers + table["recording_id"].null_count,
+            self.failed + len(table) - table["error"].null_count,
+            self.bytes + (pc.sum(table["bytes"]).as_py() or 0),
+            self.timed + len(table) - table["duration"].null_count,
+            self.seconds + (pc.sum(table["duration"]).as_py() or 0.0),
+        )
 
 
 def write_plan(tables: Iterable[pa.Table], file: BinaryIO) -> Planned:
     """Write shards, in their order."""
     waiting: list[pa.Table] = []
-    total = Planned(0, 0, 0, 0, 0)
+    total = Planned()
     with pq.ParquetWriter(file, PLAN, compression="zstd", write_statistics=["shard"]) as writer:
         for table in tables:
             waiting.append(table)
-            total = _counted(total, table)
+            total = total.with_shard(table)
             if sum(map(len, waiting)) >= GROUP:
                 writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 30)
                 waiting = []
         if waiting:
             writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 30)
     return total
-
-
-def _counted(total: Planned, table: pa.Table) -> Planned:
-    failed = len(table) - table["error"].null_count
-    size = pc.sum(table["bytes"]).as_py() or 0
-    containers = table["recording_id"].null_count
-    return Planned(
-        total.shards + 1,
-        total.rows + len(table),
-        total.containers + containers,
-        total.failed + failed,
-        total.bytes + size,
-    )
 
 
 def shards(file: BinaryIO) -> Iterator[Place]:

@@ -50,7 +50,12 @@ def test_help_teaches_and_does_not_wait_for_torch() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert asked.returncode == FINE
-    for part in ("steno models ./checkpoint", "hf://org/name@revision", "Exit codes: 0 all is well, 2 "):
+    for part in (
+        "steno models ./checkpoint",
+        "hf://org/name@revision",
+        "steno transcribe recordings/",
+        "Exit codes: 0 all is well, 1 ",
+    ):
         assert part in asked.stdout
 
 
@@ -73,7 +78,7 @@ def test_without_a_checkpoint_the_architectures_are_listed(capsys: pytest.Captur
     assert main(["models", "--json"]) == FINE
     listed = json.loads(capsys.readouterr().out)["architectures"]
     assert [kind["architecture"] for kind in listed] == list(ARCHITECTURES)
-    assert {kind["family"] for kind in listed} == {"HuBERT", "UniSpeech", "SEW-D", "LASR"}
+    assert {kind["family"] for kind in listed} == {"HuBERT", "UniSpeech", "SEW-D", "LASR", "Speech2Text"}
 
 
 def test_a_checkpoint_is_a_table_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,14 @@
+"""What the exit codes of `steno` mean."""
+
+FINE = 0
+FAILED_ROWS = 1
+"""Finished, and the table has rows that say why there is no transcript."""
+UNUSABLE = 2
+"""The options, the checkpoint, the input or the output cannot be used."""
+HELD = 3
+"""Another run is writing the output."""
+INTERRUPTED = 130
+"""Stopped by the user: as shells say it of Ctrl-C."""
+
+TOLD = """Exit codes: 0 all is well, 1 finished with failed rows (`verify`: the table is not whole), 2 the options, the
+checkpoint, the input or the output cannot be used, 3 another run is writing the output, 130 interrupted."""

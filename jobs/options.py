@@ -1,0 +1,97 @@
+"""What each job can be told: a frozen dataclass per job, the same in Python, on the command line and in YAML.
+
+Nothing heavy is imported here, so that `--help` is quick.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+CHANNELS = ("mix", "first", "each")
+CUTS = ("quiet", "silero", "none")
+DTYPES = ("float32", "bfloat16")
+DEVICES = ("cpu", "cuda")
+
+MANY = Parameter(negative="")
+"""An option that may be named several times, and not emptied."""
+SWITCH = Parameter(negative="", show_default=False)
+"""An option that is off unless it is named."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a command goes about its work, whatever the work is."""
+
+    _: KW_ONLY
+    config: str | None = None
+    """A YAML file with these options, one `name: value` a line; what is typed comes first."""
+    dry_run: Annotated[bool, SWITCH] = False
+    """Check everything and say what is planned, without starting anything."""
+    as_json: Annotated[bool, SWITCH, Parameter("--json")] = False
+    """Print JSON for a program instead of tables for people."""
+    debug: Annotated[bool, SWITCH] = False
+    """Show the traceback of what went wrong."""
+
+
+AS_USUAL = Manner()
+
+
+@dataclass(frozen=True)
+class Transcribe:
+    """What to transcribe, with what, and where to."""
+
+    inputs: Annotated[tuple[str, ...], MANY]
+    """Folders, files, globs, manifests, tars, Parquet files; local paths or URLs."""
+    output: Annotated[str, Parameter(alias="-o")]
+    """The folder or URL that the table is written under. A run that was interrupted goes on there."""
+    model: Annotated[str, Parameter(alias="-m")]
+    """A checkpoint: a folder, s3://bucket/folder or hf://org/name@revision."""
+    _: KW_ONLY
+    format: str | None = None
+    """What the inputs are, where looking at them is not enough: audio, nemo, parquet, webdataset, commonvoice,
+    librispeech, kaldi, lhotse or shar."""
+    channels: str = "mix"
+    """`mix`, `first`, or `each` for a row per channel."""
+    cut: str = "quiet"
+    """Where long recordings are cut: `quiet`, `silero`, or `none`."""
+    beam: int = 1
+    """Readings that the search keeps."""
+    dtype: str = "float32"
+    """`float32` or `bfloat16`."""
+    device: str = "cpu"
+    """`cpu` or `cuda`."""
+    window: int = 1024
+    """Segments that are sorted together into batches."""
+    batch_seconds: float = 160.0
+    """What a batch may hold, in padded seconds."""
+    shard_size: int = 1024
+    """Loose recordings of a shard."""
+    address: str | None = None
+    """A Ray cluster to run on; without it, one is started on this machine."""
+    cpus: int | None = None
+    """Cores of this machine to use; without it, all."""
+
+    @property
+    def decisive(self) -> Mapping[str, str | int | float | bool | None]:
+        """The options that change words."""
+        return {"channels": self.channels, "cut": self.cut, "beam": self.beam, "dtype": self.dtype}
+
+    def flaws(self) -> list[str]:
+        """Every value that cannot be meant, in a sentence each."""
+        return [*self._names(), *self._numbers()]
+
+    def _names(self) -> Iterator[str]:
+        choices = {"channels": CHANNELS, "cut": CUTS, "dtype": DTYPES, "device": DEVICES}
+        for name, known in choices.items():
+            if (value := getattr(self, name)) not in known:
+                yield f"{name} is {value!r}: it must be {', '.join(known[:-1])} or {known[-1]}"
+
+    def _numbers(self) -> Iterator[str]:
+        for name in ("beam", "window", "shard_size", "cpus"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                yield f"{name} is {value}: it must be 1 or more"
+        if not self.batch_seconds > 0:
+            yield f"batch_seconds is {self.batch_seconds}: it must be more than 0"

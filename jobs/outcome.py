@@ -1,0 +1,108 @@
+"""What lies in an output after a run: counts from every file's footer, and a few rows to look at."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+
+from pipeline.commit import Footer, read_footer
+from pipeline.output import done, transcript_name
+from pipeline.schema import FAILED, OK, STATUSES
+from pipeline.storage import Store
+
+READERS = 32
+"""Footers that are read at once: each is one small request."""
+SHOWN = 5
+"""Transcripts that are shown."""
+SEARCHED = 200
+"""Files with failures that are opened to name them: enough for every class that is common."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A transcript to look at."""
+
+    recording_id: str
+    seconds: float
+    start: float | None
+    """Of the first word; None where the model gives no times."""
+    end: float | None
+    """Of the last word."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Recordings that failed in the same way."""
+
+    kind: str
+    count: int
+    recording_id: str
+    """One of them."""
+    message: str
+    """What was wrong with it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The whole table, whichever runs wrote it."""
+
+    counts: Mapping[str, int]
+    """Rows by status."""
+    seconds: float
+    """Of audio."""
+    shards: int
+    first: tuple[Shown, ...]
+    failures: tuple[Failures, ...]
+    """By class, most common first."""
+
+
+def look(store: Store) -> Outcome:
+    """Read what an output holds."""
+    shards = list(done(store))
+    with ThreadPoolExecutor(READERS) as pool:
+        footers = dict(zip(shards, pool.map(lambda shard: read_footer(store, shard), shards), strict=True))
+    return Outcome(
+        counts={status: sum(footer.counts.get(status, 0) for footer in footers.values()) for status in STATUSES},
+        seconds=sum(footer.seconds for footer in footers.values()),
+        shards=len(shards),
+        first=tuple(_first(store, footers)),
+        failures=tuple(_failures(store, [s for s, f in footers.items() if f.counts.get(FAILED)][:SEARCHED])),
+    )
+
+
+def _first(store: Store, footers: Mapping[str, Footer]) -> Iterator[Shown]:
+    left = SHOWN
+    for shard in [shard for shard, footer in footers.items() if footer.counts.get(OK)][:SHOWN]:
+        for row in _rows(store, shard, ["recording_id", "seconds", "status", "text", "segments"]):
+            if left and row["status"] == OK:
+                left -= 1
+                yield _shown(row)
+
+
+def _shown(row: Mapping[str, object]) -> Shown:
+    segments = row["segments"]
+    words = [word for segment in segments for word in segment["words"]] if isinstance(segments, list) else []
+    start, end = (words[0]["start"], words[-1]["end"]) if words else (None, None)
+    return Shown(str(row["recording_id"]), float(str(row["seconds"])), start, end, str(row["text"]))
+
+
+def _failures(store: Store, shards: Iterable[str]) -> Iterator[Failures]:
+    counts: Counter[str] = Counter()
+    examples: dict[str, tuple[str, str]] = {}
+    for shard in shards:
+        for row in _rows(store, shard, ["recording_id", "status", "error"]):
+            error = row["error"]
+            if row["status"] == FAILED and isinstance(error, dict):
+                counts[error["class"]] += 1
+                examples.setdefault(error["class"], (str(row["recording_id"]), error["message"]))
+    yield from (Failures(kind, count, *examples[kind]) for kind, count in counts.most_common())
+
+
+def _rows(store: Store, shard: str, columns: list[str]) -> Iterator[dict[str, object]]:
+    """A shard's rows, some at a time."""
+    with store.open(transcript_name(shard)) as file, pq.ParquetFile(file, pre_buffer=False) as table:
+        for batch in table.iter_batches(256, columns=columns):
+            yield from batch.to_pylist()

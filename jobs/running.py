@@ -1,0 +1,80 @@
+"""A job as the command line runs it: progress on stderr, the result on stdout, and an exit code."""
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from types import FrameType
+
+from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
+from jobs.options import Manner, Transcribe
+from jobs.outcome import look
+from jobs.preview import preview
+from jobs.progress import shown
+from jobs.setup import OutputHeldError, SetupError
+from jobs.summary import summary
+from jobs.transcribe import transcribe
+from pipeline.commit import CommittedElsewhereError
+from pipeline.lease import LeaseLost
+from pipeline.schema import FAILED
+from pipeline.storage import Store, StoreError
+
+
+def run(options: Transcribe, manner: Manner) -> int:
+    """Transcribe, or say what would be; the exit code."""
+    try:
+        with _stoppable():
+            return _preview(options, manner) if manner.dry_run else _transcribe(options, manner)
+    except (SetupError, LeaseLost, CommittedElsewhereError, StoreError) as error:
+        return refused(error, manner)
+    except KeyboardInterrupt:
+        print(
+            f"steno: stopped. What is in {options.output} stands; the same command goes on from there.", file=sys.stderr
+        )
+        return INTERRUPTED
+
+
+def refused(error: Exception, manner: Manner) -> int:
+    """Say why it cannot be done, each reason on a line, for people or for programs."""
+    if manner.debug:
+        traceback.print_exception(error)
+    problems = list(error.problems) if isinstance(error, SetupError) else [str(error)]
+    if manner.as_json:
+        print(json.dumps({"problems": problems}, indent=2))
+    for problem in problems:
+        print(f"steno: {problem}", file=sys.stderr)
+    return HELD if isinstance(error, OutputHeldError | LeaseLost) else UNUSABLE
+
+
+def _transcribe(options: Transcribe, manner: Manner) -> int:
+    with shown(sys.stderr) as watch:
+        report = transcribe(options, watch)
+    outcome = look(Store(options.output))
+    if manner.as_json:
+        print(json.dumps({**asdict(report), "table": asdict(outcome)}, indent=2))
+    else:
+        print(summary(report, outcome))
+    return FAILED_ROWS if outcome.counts[FAILED] else FINE
+
+
+def _preview(options: Transcribe, manner: Manner) -> int:
+    found = preview(options)
+    print(json.dumps(asdict(found), indent=2) if manner.as_json else found.text())
+    return FINE
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """A scheduler's polite end is an interruption like Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,47 @@
+"""Options from a YAML file: below what is typed, above the defaults.
+
+Every key that is not known is told at once, with what may have been meant.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from cyclopts import App, ArgumentCollection, CycloptsError, config
+
+CONFIG = "config"
+
+
+def from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Fill in what the file named by --config says and the command line does not."""
+    named = [each for each in arguments if f"--{CONFIG}" in each.names]
+    if not named or not named[0].tokens:
+        return
+    path = named[0].tokens[0].value
+    options = {name.removeprefix("--") for each in arguments for name in each.names if name.startswith("--")}
+    settings = read(path, sorted(options - {CONFIG}))
+    config.Dict(settings, source=path, use_commands_as_keys=False)(app, commands, arguments)
+
+
+def read(path: str, known: Iterable[str]) -> dict[str, object]:
+    """The file's settings by their names on the command line; `CycloptsError` says all that is wrong."""
+    try:
+        found = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise CycloptsError(msg=f"--{CONFIG} {path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise CycloptsError(msg=f"{path} is not YAML: {error}") from None
+    if not isinstance(found, dict):
+        raise CycloptsError(msg=f"{path} must be lines of `option: value`, as in `beam: 4`")
+    settings = {str(key).replace("_", "-"): value for key, value in found.items()}
+    names = list(known)
+    if problems := [_unknown(path, key, names) for key in settings if key not in names]:
+        raise CycloptsError(msg="\n".join(problems))
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def _unknown(path: str, key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    return f"{path}: there is no option {key}; {meant}"

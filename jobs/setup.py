@@ -1,0 +1,123 @@
+"""Everything that can be wrong before a job starts, looked for in seconds and told at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from jobs.options import DEVICES, DTYPES, Transcribe
+from models import CheckpointError, SourceError, SpeechModel, load_model
+from models.sources import fetch
+from pipeline.audio import AudioRules
+from pipeline.identity import weights_hash
+from pipeline.inputs.found import PlanError, PlanRules
+from pipeline.output import Identity, OutputDiffersError, check_identity, generations
+from pipeline.plan import plan
+from pipeline.storage import Store, StoreError
+
+
+class SetupError(Exception):
+    """The job cannot start: every reason found, one a line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+class OutputHeldError(SetupError):
+    """Another run is writing to the output."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a run needs, found in order."""
+
+    store: Store
+    model: SpeechModel
+    audio: AudioRules
+    identity: Identity
+    storage: str
+    """What the output's store promises."""
+
+
+def checked(options: Transcribe) -> Ready:
+    """What a run needs, or `SetupError` with all that is wrong with it."""
+    problems = options.flaws()
+    store, storage = _output(options.output, problems)
+    model = _model(options, problems)
+    audio = None if model is None else _audio(options, model, problems)
+    identity = None if model is None else _identity(options)
+    meant = not options.flaws()
+    if store is not None:
+        problems += _inputs(options, store)
+        if identity is not None and meant:
+            problems += _others(store, identity)
+    if problems or store is None or audio is None or model is None or identity is None:
+        raise SetupError(problems)
+    return Ready(store, model, audio, identity, storage)
+
+
+def rules(options: Transcribe) -> PlanRules:
+    """How the inputs become shards."""
+    return PlanRules(options.format, options.shard_size)
+
+
+def _output(url: str, problems: list[str]) -> tuple[Store | None, str]:
+    try:
+        store = Store(url)
+        return store, store.probe().words
+    except StoreError as error:
+        problems.append(f"output: {error}")
+        return None, ""
+
+
+def _model(options: Transcribe, problems: list[str]) -> SpeechModel | None:
+    if options.device == "cuda" and not torch.cuda.is_available() and options.address is None:
+        problems.append("device is 'cuda', and this machine has no CUDA device that torch can use")
+    dtype, there = (options.dtype if options.dtype in DTYPES else DTYPES[0]), torch.cuda.is_available()
+    try:
+        model = load_model(options.model, dtype, options.device if there and options.device in DEVICES else "cpu")
+    except (CheckpointError, SourceError) as error:
+        problems.append(f"model: {error}")
+        return None
+    problems += _unfit(model, options)
+    return model
+
+
+def _unfit(model: SpeechModel, options: Transcribe) -> Iterator[str]:
+    if model.head.search is None:
+        yield f"{options.model} is a {model.architecture}, which writes no text: `steno models` says what it gives"
+    elif model.vocabulary is None:
+        yield f"{options.model} has no vocabulary file, so its tokens cannot be written"
+
+
+def _audio(options: Transcribe, model: SpeechModel, problems: list[str]) -> AudioRules | None:
+    try:
+        return AudioRules(model.sample_rate, options.channels, options.cut)  # type: ignore[arg-type]  # checked there
+    except ValueError as error:
+        problems += [line for line in str(error).splitlines() if "must be one of" not in line]
+        return None
+
+
+def _identity(options: Transcribe) -> Identity:
+    return Identity(options.model, None, weights_hash(Path(fetch(options.model))), options.decisive)
+
+
+def _inputs(options: Transcribe, store: Store) -> list[str]:
+    """What is wrong with them, unless they are planned already."""
+    if generations(store):
+        return []
+    try:
+        next(plan(options.inputs, rules(options)), None)
+    except PlanError as error:
+        return [f"input: {problem}" for problem in error.problems if not problem.startswith("shard_size")]
+    return []
+
+
+def _others(store: Store, identity: Identity) -> list[str]:
+    try:
+        check_identity(store, identity)
+    except (OutputDiffersError, StoreError) as error:
+        return [str(error)] if not isinstance(error, StoreError) or error.kind != "NotFound" else []
+    return []

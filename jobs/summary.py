@@ -1,0 +1,72 @@
+"""What a person is told when a run is over, in plain characters."""
+
+from collections.abc import Iterator
+
+from jobs.outcome import Outcome
+from jobs.table import aligned
+from jobs.transcribe import Report
+
+WIDEST = 72
+"""Characters of a text that are shown."""
+
+
+def summary(report: Report, outcome: Outcome) -> str:
+    """First transcripts, counts, failures, and where to go on."""
+    return "\n\n".join([part for part in _parts(report, outcome) if part])
+
+
+def query(output: str) -> str:
+    """One line that reads the table."""
+    return f"duckdb -c \"FROM '{output.rstrip('/')}/transcripts/*.parquet' SELECT recording_id, text LIMIT 10\""
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds, as few as say it."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"
+
+
+def shortened(text: str) -> str:
+    """A text on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= WIDEST else line[: WIDEST - 3] + "..."
+
+
+def _parts(report: Report, outcome: Outcome) -> Iterator[str]:
+    yield _transcripts(outcome)
+    yield _counts(report, outcome)
+    yield _failed(outcome)
+    where = f"{report.output.rstrip('/')}/transcripts"
+    yield f"The table lies in {where}, one Parquet file per shard:\n  {query(report.output)}"
+
+
+def _transcripts(outcome: Outcome) -> str:
+    if not outcome.first:
+        return ""
+    rows = [(s.recording_id, _time(s.start), _time(s.end), shortened(s.text)) for s in outcome.first]
+    return aligned([("recording", "from s", "to s", "text"), *rows])
+
+
+def _time(seconds: float | None) -> str:
+    return "0" if seconds is None else f"{seconds:.2f}"
+
+
+def _counts(report: Report, outcome: Outcome) -> str:
+    if not report.shards:
+        head = "Nothing was left to do."
+    else:
+        rate = report.audio_seconds / report.wall_seconds
+        head = (
+            f"{clock(report.audio_seconds)} of audio in {clock(report.wall_seconds)}, {rate:,.1f} times real time, "
+            f"{report.padding:.1%} padding."
+        )
+    counts = ", ".join(f"{count:,} {status}" for status, count in outcome.counts.items() if count)
+    return f"{head}\nThe table has {sum(outcome.counts.values()):,} rows: {counts or 'none'}."
+
+
+def _failed(outcome: Outcome) -> str:
+    if not outcome.failures:
+        return ""
+    rows = [(f.kind, str(f.count), f.recording_id, shortened(f.message)) for f in outcome.failures]
+    return aligned([("failed as", "rows", "for example", "because"), *rows])
