@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 
 from pipeline.audio import AudioRules, segments
 from pipeline.schema import Failure, Recording, Segment
+from pipeline.storage import StoreError
 
 STAGE = "audio"
 MEMORY = 8 << 30
@@ -74,7 +75,9 @@ class _Child:
         """The next segment, or None at the recording's end."""
         if not self.pipe.poll(max(0.0, until - time.monotonic())):
             raise TimeoutError
-        answer: Segment | None = self.pipe.recv()
+        answer: Segment | StoreError | None = self.pipe.recv()
+        if isinstance(answer, StoreError):
+            raise answer
         return answer
 
 
@@ -91,9 +94,12 @@ def main() -> None:
             recording, rules = pipe.recv()
         except EOFError:
             return
-        for segment in segments(recording, rules):
-            pipe.send(segment)
-        pipe.send(None)
+        try:
+            for segment in segments(recording, rules):
+                pipe.send(segment)
+            pipe.send(None)
+        except StoreError as error:  # an outage, which the parent's parent should know of
+            pipe.send(error)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,11 @@ def census(shard: str, recordings: int) -> Ready:
     return Ready({"shard": shard, "census": recordings}, None)
 
 
+def outage(shard: str, message: str) -> Ready:
+    """Says that a shard could not be read for a reason that is not its own."""
+    return Ready({"shard": shard, "failure": told(Failure("Outage", "sources", message))}, None)
+
+
 def pack(batch: Sequence[Ready]) -> pa.Table:
     """A batch as one row."""
     inputs = [np.empty(0, np.float32) if ready.inputs is None else ready.inputs for ready in batch]

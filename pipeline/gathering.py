@@ -63,6 +63,8 @@ class Gathering:
         self.making = making
         self._shards: dict[str, _Shard] = {}
         self._finished: set[str] = set()
+        self.outages: dict[str, str] = {}
+        """Shards that the storage did not give, since `start_again`, and why."""
 
     def take(self, heard: pa.Table) -> Iterator[Whole]:
         """Keep a table of segments, and yield the shards that it completes."""
@@ -73,6 +75,8 @@ class Gathering:
             shard = self._shards.setdefault(key["shard"], _Shard())
             if key["census"] is not None:
                 shard.census = key["census"]
+            elif key["ordinal"] is None:
+                self.outages[key["shard"]] = key["failure"]["message"]
             elif key["ordinal"] not in shard.rows:
                 self._keep(shard, key, row)
             if shard.whole:
@@ -92,7 +96,8 @@ class Gathering:
         return self._shards[shard].census if shard in self._shards else None
 
     def start_again(self) -> None:
-        """Forget the pieces of recordings that are not whole: they will all come again."""
+        """Forget outages, and the pieces of recordings that are not whole: they will all come again."""
+        self.outages.clear()
         for shard in self._shards.values():
             shard.open.clear()
 

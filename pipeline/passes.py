@@ -29,6 +29,10 @@ DRIVERS = 2
 """Drivers that may die over a shard before it is read with care from the start."""
 
 
+class OutageError(Exception):
+    """The storage failed for the whole of a pass. What is committed stands; the same command goes on."""
+
+
 @dataclass
 class Tally:
     """What a run has done so far."""
@@ -74,11 +78,13 @@ class Passes:
         lost: Counter[tuple[str, int]] = Counter()
         suspects = {shard for shard, times in self.lease.inherited.items() if times >= DRIVERS}
         while missing := self._missing():
-            careful = tally.passes > 0
+            careful, finished = tally.passes > 0, tally.shards
             tally.passes += 1
             self._pass({s: p for s, p in missing.items() if careful or s not in suspects}, gathering, tally, careful)
             if suspects and not careful:
                 self._pass({s: p for s, p in missing.items() if s in suspects}, gathering, tally, careful=True)
+            if gathering.outages and tally.shards == finished:
+                raise OutageError(next(iter(gathering.outages.values())))
             if careful:
                 self._blame(gathering, tally, lost)
         return tally
@@ -129,6 +135,8 @@ class Passes:
     def _blame(self, gathering: Gathering, tally: Tally, lost: Counter[tuple[str, int]]) -> None:
         """Write off what was lost too often, although it was alone."""
         for shard, (generation, place) in self._missing().items():
+            if shard in gathering.outages:
+                continue
             rows = self._rows(generation, place)
             here = set(gathering.arrived(shard))
             count = gathering.census(shard)

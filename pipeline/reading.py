@@ -13,14 +13,14 @@ import pyarrow as pa
 from models import load_frontend
 from pipeline.apart import Decoder
 from pipeline.audio import AudioRules, segments
-from pipeline.batches import Ready, census, pack
+from pipeline.batches import Ready, census, outage, pack
 from pipeline.bucketing import Buckets, batches
 from pipeline.deadline import deadline
 from pipeline.features import features
 from pipeline.planfile import Place, shard_rows
 from pipeline.schema import Recording, Segment
 from pipeline.sources import recordings
-from pipeline.storage import Store
+from pipeline.storage import Store, StoreError
 
 WORK = pa.schema(
     [
@@ -67,6 +67,13 @@ class Reader:
         yield from map(pack, batches(heard, self.rules.buckets))
 
     def _shard(self, shard: Mapping[str, object]) -> Iterator[Ready]:
+        """A shard to its end, or to where the storage fails; a later pass reads the rest."""
+        try:
+            yield from self._whole(shard)
+        except StoreError as error:
+            yield outage(str(shard["shard"]), str(error))
+
+    def _whole(self, shard: Mapping[str, object]) -> Iterator[Ready]:
         done, count = set(_numbers(shard["done"])), 0
         for recording in recordings(self._rows(shard)):
             count += 1

@@ -14,10 +14,6 @@ from pipeline.audio.rules import AudioError, AudioRules
 from pipeline.audio.source import Source
 from pipeline.schema import SKIPPED, Recording, Samples, Span
 from pipeline.storage import StoreError, open_input
-from pipeline.stores import errors
-
-LASTING = (errors.NOT_FOUND, errors.DENIED, errors.TRUNCATED, errors.UNSUPPORTED)
-"""What storage says of a recording and not of its own state. Everything else is raised: the shard is read again."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def open_audio(recording: Recording) -> Iterator[Audio]:
             source = stack.enter_context(closing(Source(_open(recording.audio))))
             yield stack.enter_context(closing(_open_sound(recording, source)))
         except StoreError as error:
-            if error.kind not in LASTING:
+            if not error.lasting:
                 raise
             raise AudioError(error.kind, str(error)) from None
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pipeline.ahead import in_order
-from pipeline.schema import Failure, Recording, Span
+from pipeline.schema import Recording, Span
+from pipeline.sources.blame import blame
 from pipeline.storage import StoreError, open_place, parse, read_bytes
 
 LARGE = 32 << 20
@@ -72,7 +73,7 @@ def _fetch(wanted: Wanted) -> list[Recording]:
     try:
         content = _read(audio)
     except StoreError as error:
-        failure = Failure(error.kind, "sources", str(error))
+        failure = blame(error)
         return [replace(recording, audio=None, failure=failure) for recording in wanted.recordings]
     return [replace(recording, audio=audio if len(content) > LARGE else content) for recording in wanted.recordings]
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from pipeline.schema import Failure, Recording, Span
+from pipeline.sources.blame import blame
 from pipeline.sources.fetch import fetched
 from pipeline.sources.loose import placed, planned
 from pipeline.sources.webdataset import content
@@ -42,7 +43,7 @@ def _read(rows: pa.Table) -> Iterator[Recording]:
     except TarError as error:
         failure = Failure("Truncated", "sources", f"{tar}: {error.message}")
     except StoreError as error:
-        failure = Failure(error.kind, "sources", str(error))
+        failure = blame(error)
     for name, recording in turns:
         known = places.get(name)
         yield _of(recording, known, _span(tar, known)) if known else replace(recording, failure=failure)

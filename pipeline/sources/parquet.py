@@ -12,6 +12,7 @@ from pipeline.inputs.containers import audio_columns
 from pipeline.inputs.paths import folder_of, resolve
 from pipeline.inputs.rows import Json, extra_of
 from pipeline.schema import Failure, Recording, Span
+from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import fetched
 from pipeline.storage import StoreError, open_input
@@ -44,7 +45,7 @@ def _read(box: Container) -> Iterator[Recording]:
                     yield _recording(box, at, values, columns)
                     at += 1
     except StoreError as error:
-        yield box.failed(f"{at}-", Failure(error.kind, "sources", str(error)))
+        yield box.failed(f"{at}-", blame(error))
     except (OSError, ValueError, pa.ArrowException) as error:
         message = f"{box.uri} cannot be read from row {at} on, of {first + promised}: {error}"
         yield box.failed(f"{at}-", Failure("Truncated", "sources", message))

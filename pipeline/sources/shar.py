@@ -12,6 +12,7 @@ from pipeline.inputs.lines import Line, fields, lines
 from pipeline.inputs.nemo import member_uri
 from pipeline.inputs.rows import is_text
 from pipeline.schema import Failure, Recording, Span
+from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import fetched
 from pipeline.sources.webdataset import content
@@ -34,7 +35,7 @@ def _read(box: Container) -> Iterator[Recording]:
         for line in lines(str(box.inside["cuts"])):
             yield _recording(box, line, audio)
     except StoreError as error:
-        yield box.failed("cuts", Failure(error.kind, "sources", str(error)))
+        yield box.failed("cuts", blame(error))
     finally:
         audio.close()
 
@@ -66,7 +67,7 @@ class _Audio:
             self._file = open_input(uri)
             self._rest = members(self._file)
         except StoreError as error:
-            self._fail(error.kind, str(error))
+            self._fail(blame(error))
 
     def of(self, name: str) -> tuple[Member, bytes | Span] | Failure:
         """The audio of a cut."""
@@ -81,9 +82,9 @@ class _Audio:
                     return self._taken(member)
                 self._places[stem] = member
         except TarError as error:
-            self._fail("Truncated", f"{self._uri}: {error.message}")
+            self._fail(Failure("Truncated", "sources", f"{self._uri}: {error.message}"))
         except StoreError as error:
-            self._fail(error.kind, str(error))
+            self._fail(blame(error))
         return self._failure
 
     def close(self) -> None:
@@ -96,6 +97,6 @@ class _Audio:
             return Failure("NoAudio", "sources", "the cut was written without audio")
         return member.failure or (member, content(self._file, self._uri, member))
 
-    def _fail(self, kind: str, message: str) -> None:
-        self._failure = Failure(kind, "sources", message)
+    def _fail(self, failure: Failure) -> None:
+        self._failure = failure
         self._rest = iter(())

@@ -14,6 +14,7 @@ from pipeline.inputs.lines import Line, fields
 from pipeline.inputs.nemo import member_uri
 from pipeline.inputs.rows import REFERENCES, Json, extra_of, is_audio, readable
 from pipeline.schema import Failure, Recording, Span
+from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import LARGE
 from pipeline.storage import StoreError, open_input
@@ -65,7 +66,7 @@ def _parts(box: Container) -> Iterator[Part]:
     except TarError as error:
         yield _tail(f"tail@{error.at}", Failure("Truncated", "sources", f"{box.uri}: {error.message}"))
     except StoreError as error:
-        yield _tail("tail", Failure(error.kind, "sources", str(error)))
+        yield _tail("tail", blame(error))
 
 
 def _tail(name: str, failure: Failure) -> Part:

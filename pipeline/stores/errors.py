@@ -9,6 +9,9 @@ import re
 NOT_FOUND, DENIED, CREDENTIALS, UNREACHABLE = "NotFound", "Denied", "Credentials", "Unreachable"
 TRUNCATED, CHANGED, FULL, UNSUPPORTED, BROKEN = "Truncated", "Changed", "Full", "Unsupported", "StoreFailed"
 
+LASTING = frozenset({NOT_FOUND, DENIED, TRUNCATED, UNSUPPORTED})
+"""What is wrong with an object itself. Anything else is an outage: it says nothing about the object."""
+
 SECRETS = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -42,6 +45,11 @@ class StoreError(Exception):
     def kind(self) -> str:
         """A word to group by: `NotFound`, `Denied`, `Credentials`, `Unreachable`, `Truncated`, `Changed`, `Full`."""
         return str(self.args[0])
+
+    @property
+    def lasting(self) -> bool:
+        """Whether asking again would give the same answer."""
+        return self.kind in LASTING
 
     def __str__(self) -> str:
         return str(self.args[1])

@@ -1,0 +1,87 @@
+"""A reader's shards become batches, and an outage of the storage is told apart from bad data."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import soundfile
+
+from pipeline import reading
+from pipeline.audio import AudioRules
+from pipeline.batches import clips, keys
+from pipeline.bucketing import Buckets
+from pipeline.output import add_generation, plan_name
+from pipeline.plan import plan
+from pipeline.planfile import shards, write_plan
+from pipeline.reading import WORK, Reader, Rules
+from pipeline.schema import Recording
+from pipeline.storage import Store, StoreError
+from tests.models.reference import published
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> str:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(5):
+        samples = np.random.default_rng(number).normal(0, 0.1, 16_000 * (number + 1))
+        soundfile.write(folder / f"{number}.flac", samples, 16_000)
+    file = io.BytesIO()
+    write_plan(plan([str(folder)]), file)
+    add_generation(Store(str(tmp_path / "out")), 1, file.getvalue())
+    return str(tmp_path / "out")
+
+
+def work(output: str, done: list[int]) -> pa.Table:
+    with Store(output).open(plan_name(1)) as file:
+        rows = [{"plan": plan_name(1), **vars(place), "done": done} for place in shards(file)]
+    return pa.Table.from_pylist(rows, WORK)
+
+
+def reader(output: str, *, apart: bool = False) -> Reader:
+    return Reader(Rules(output, str(published("hubert-group-ctc").folder), AudioRules(), Buckets(), apart))
+
+
+def read(tables: Iterator[pa.Table]) -> list[dict[str, object]]:
+    return [key for table in tables for key in keys(table).to_pylist()]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_is_read_does_not_depend_on_who_decodes(output: str, apart: bool) -> None:
+    found = read(reader(output, apart=apart)(work(output, [])))
+    assert sorted(k["ordinal"] for k in found if k["census"] is None) == [0, 1, 2, 3, 4]  # type: ignore[type-var]
+    assert [k["census"] for k in found if k["census"] is not None] == [5]
+
+
+def test_a_clip_travels_unchanged(output: str) -> None:
+    batches = list(reader(output)(work(output, [])))
+    found = sorted((clip for batch in batches for clip in clips(batch)), key=len)
+    assert [len(clip) for clip in found] == [0, *(16_000 * n for n in range(1, 6))]
+    for number, clip in enumerate(found[1:]):
+        samples, _ = soundfile.read(Path(output).parent / "in" / f"{number}.flac", dtype="float32")
+        np.testing.assert_allclose(clip, (samples - samples.mean()) / samples.std(), atol=1e-4)
+
+
+def test_what_has_arrived_is_not_read_again_but_is_counted(output: str) -> None:
+    found = read(reader(output)(work(output, [0, 1, 3])))
+    assert sorted(k["ordinal"] for k in found if k["census"] is None) == [2, 4]  # type: ignore[type-var]
+    assert [k["census"] for k in found if k["census"] is not None] == [5]
+
+
+def test_two_readings_of_the_same_shards_are_the_same(output: str) -> None:
+    once, again = (list(reader(output)(work(output, []))) for _ in range(2))
+    assert once == again
+
+
+def test_an_outage_ends_the_shard_without_a_census(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(rows: pa.Table) -> Iterator[Recording]:
+        raise StoreError("Unreachable", "s3://bucket cannot be reached")
+        yield
+
+    monkeypatch.setattr(reading, "recordings", broken)
+    (key,) = read(reader(output)(work(output, [])))
+    assert (key["ordinal"], key["census"]) == (None, None)
+    assert key["failure"]["message"] == "s3://bucket cannot be reached"  # type: ignore[index]
