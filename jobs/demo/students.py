@@ -96,6 +96,7 @@ STUDENTS: Mapping[str, Student] = {
             "vocab_size": len(LETTERS.pieces),
             "pad_token_id": 0,
             **{name: value for name, value in _WAVE.items() if name != "do_stable_layer_norm"},
+            "conv_stride": [80, 2, 2],
             "num_hidden_layers": 5,
             "squeeze_factor": 2,
             "position_buckets": 64,

@@ -61,7 +61,9 @@ def test_a_model_begins_with_what_fits_of_another() -> None:
     before = sew.state_dict()["encoder.unfold.weight"].clone()
     taken = begin_from(sew, hubert)
     assert 0 < taken < len(sew.state_dict())
-    assert torch.equal(sew.state_dict()["encoder.stem.first.weight"], hubert.state_dict()["encoder.stem.first.weight"])
+    assert torch.equal(
+        sew.state_dict()["encoder.stem.rest.0.weight"], hubert.state_dict()["encoder.stem.rest.0.weight"]
+    )
     assert torch.equal(before, sew.state_dict()["encoder.unfold.weight"])
 
 
