@@ -15,7 +15,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from jobs.exits import FINE, TOLD, UNUSABLE
-from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe
+from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe, Verify
 from jobs.settings import from_file
 
 GUIDE = """Transcripts of whole corpora with published speech models, read exactly: a clip gives the same tokens in any
@@ -25,6 +25,7 @@ batch as alone.
 - The same again goes on where it was interrupted; what is done stays done.
 - `steno transcribe s3://bucket/corpus -o s3://bucket/out -m hf://org/name --dry-run` says what would be done.
 - `steno transcribe --config job.yaml --beam 4` takes options from a file; what is typed comes first.
+- `steno verify out/` checks that everything planned is there once.
 - `steno models ./checkpoint` says what a checkpoint is; without one, what can be read.
 - `steno models hf://org/name@revision --json` says it to a program.
 """
@@ -88,6 +89,32 @@ def transcribe_inputs(
     from jobs import running
 
     return running.run(options, manner)
+
+
+@app.command(name="verify")
+def verify_output(
+    output: str,
+    /,
+    *,
+    as_json: Annotated[bool, SWITCH, Parameter("--json")] = False,
+    debug: Annotated[bool, SWITCH] = False,
+) -> int:
+    """Check an output: everything planned is there once, made by one model, and its times make sense.
+
+    Exit code 1 means that it is not whole: run its job again, or look at what is named.
+
+    Parameters
+    ----------
+    output
+        The folder or URL that a job wrote.
+    as_json
+        Print JSON for a program, with every problem.
+    debug
+        Show the traceback of what went wrong.
+    """
+    from jobs import running
+
+    return running.check(Verify(output), Manner(as_json=as_json, debug=debug))
 
 
 def _complain(error: Exception, *, debug: bool) -> None:

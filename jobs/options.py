@@ -39,6 +39,14 @@ AS_USUAL = Manner()
 
 
 @dataclass(frozen=True)
+class Verify:
+    """What to check."""
+
+    output: str
+    """The folder or URL that a job wrote."""
+
+
+@dataclass(frozen=True)
 class Transcribe:
     """What to transcribe, with what, and where to."""
 

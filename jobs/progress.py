@@ -1,23 +1,27 @@
 """One line on stderr that says how far a run is: in place on a terminal, a plain line now and then elsewhere."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from jobs.summary import clock
 from pipeline.passes import Tally, Watch
-from pipeline.schema import FAILED
+from pipeline.schema import STATUSES
 
 OFTEN, SELDOM = 0.2, 10.0
 """Seconds between two lines, on a terminal and elsewhere."""
+FORESEEN = 0.02
+"""The part of a run after which its end is guessed."""
 
 
 @contextmanager
 def shown(screen: TextIO = sys.stderr) -> Iterator[Watch]:
     """Something to call with what a run has done so far."""
     line = _Line(screen)
-    print("steno: checking, planning, starting", file=screen, flush=True)
+    line.write("looking at the options, the checkpoint, the input and the output")
     try:
         yield line.update
     finally:
@@ -25,30 +29,44 @@ def shown(screen: TextIO = sys.stderr) -> Iterator[Watch]:
 
 
 class _Line:
+    """Where the line stands. `began` is when the first words came: setting up tells nothing about the speed."""
+
     def __init__(self, screen: TextIO) -> None:
         self.screen, self.live = screen, screen.isatty()
-        self.began: float | None = None
-        self.said = 0.0
+        self.began, self.said = time.monotonic(), 0.0
+        self.last = ""
 
     def update(self, tally: Tally) -> None:
         now = time.monotonic()
-        self.began = self.began or now
+        self.last = sentence(tally, now - self.began)
         if now - self.said >= (OFTEN if self.live else SELDOM):
             self.said = now
-            self._write(sentence(tally, now - self.began))
+            self.write(self.last)
+            self.last = ""
 
     def end(self) -> None:
-        if self.live and self.said:
+        if self.last:
+            self.write(self.last)
+        if self.live:
             print(file=self.screen)
 
-    def _write(self, text: str) -> None:
+    def write(self, text: str) -> None:
         if self.live:
-            print(f"\r\x1b[K{text}", end="", file=self.screen, flush=True)
+            room = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[K{text[:room]}", end="", file=self.screen, flush=True)
         else:
             print(f"steno: {text}", file=self.screen, flush=True)
 
 
 def sentence(tally: Tally, elapsed: float) -> str:
     """What has been done, in one line."""
-    rows, failed = sum(tally.counts.values()), tally.counts[FAILED]
-    return f"{elapsed:.0f} s: {rows:,} rows, {failed:,} failed, {tally.heard / 3600:.2f} h heard"
+    share = tally.done / tally.missing if tally.missing else 0.0
+    counts = [f"{tally.arrivals[status]:,} {status}" for status in STATUSES if tally.arrivals[status]]
+    parts = [
+        f"{share:.0%}",
+        ", ".join(counts) or "nothing heard to its end yet",
+        f"{tally.heard / 3600:.2f} h of audio",
+        f"{tally.heard / elapsed:.1f}x real time" if elapsed else "",
+        f"about {clock(elapsed * (1 - share) / share)} left" if FORESEEN < share < 1 else "",
+    ]
+    return " | ".join(part for part in parts if part)

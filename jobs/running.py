@@ -10,13 +10,14 @@ from dataclasses import asdict
 from types import FrameType
 
 from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
-from jobs.options import Manner, Transcribe
+from jobs.options import Manner, Transcribe, Verify
 from jobs.outcome import look
 from jobs.preview import preview
 from jobs.progress import shown
 from jobs.setup import OutputHeldError, SetupError
 from jobs.summary import summary
 from jobs.transcribe import transcribe
+from jobs.verify import verify
 from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost
 from pipeline.schema import FAILED
@@ -35,6 +36,16 @@ def run(options: Transcribe, manner: Manner) -> int:
             f"steno: stopped. What is in {options.output} stands; the same command goes on from there.", file=sys.stderr
         )
         return INTERRUPTED
+
+
+def check(options: Verify, manner: Manner) -> int:
+    """Verify an output; the exit code."""
+    try:
+        verdict = verify(options)
+    except (SetupError, StoreError) as error:
+        return refused(error, manner)
+    print(json.dumps({**asdict(verdict), "whole": verdict.whole}, indent=2) if manner.as_json else verdict.text())
+    return FINE if verdict.whole else FAILED_ROWS
 
 
 def refused(error: Exception, manner: Manner) -> int:

@@ -18,6 +18,7 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 
 from pipeline.inference import Device, Listener
+from pipeline.quiet import quiet, unannounced
 from pipeline.reading import WORK, Reader, Rules
 
 ROUND = 20_000
@@ -98,6 +99,16 @@ def cluster(address: str | None = None, cpus: int | None = None, folder: str | N
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_task_oom_retries", "2")
+    quiet()
+    with unannounced():
+        _start(address, cpus, folder)
+    try:
+        yield resources(ray.cluster_resources())  # type: ignore[no-untyped-call]
+    finally:
+        ray.shutdown()
+
+
+def _start(address: str | None, cpus: int | None, folder: str | None) -> None:
     if address is None or address == "local":
         ray.init(
             address="local",
@@ -109,10 +120,6 @@ def cluster(address: str | None = None, cpus: int | None = None, folder: str | N
         )
     else:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    try:
-        yield resources(ray.cluster_resources())  # type: ignore[no-untyped-call]
-    finally:
-        ray.shutdown()
 
 
 def resources(there: Mapping[str, float]) -> Resources:

@@ -4,6 +4,7 @@ The engine may deliver a row late, twice or never: here a row that has arrived i
 is known by name. Memory holds the open shards' text and nothing else.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -65,6 +66,8 @@ class Gathering:
         self._finished: set[str] = set()
         self.outages: dict[str, str] = {}
         """Shards that the storage did not give, since `start_again`, and why."""
+        self.arrivals: Counter[str] = Counter()
+        """Rows by status that are whole, in open shards too."""
 
     def take(self, heard: pa.Table) -> Iterator[Whole]:
         """Keep a table of segments, and yield the shards that it completes."""
@@ -95,6 +98,12 @@ class Gathering:
         """How many recordings a shard has, where that is known."""
         return self._shards[shard].census if shard in self._shards else None
 
+    def share(self, shard: str, planned: int) -> float:
+        """The part of a shard that has arrived; 0 while nobody knows how much there is."""
+        here = self._shards[shard]
+        whole = here.census or (planned if planned > 1 else 0)
+        return min(1.0, len(here.rows) / whole) if whole else 0.0
+
     def start_again(self) -> None:
         """Forget outages, and the pieces of recordings that are not whole: they will all come again."""
         self.outages.clear()
@@ -109,6 +118,7 @@ class Gathering:
         for ordinal, head in zip(ordinals, named, strict=True):
             fields = {"class": failure.kind, "stage": failure.stage, "message": failure.message}
             here.rows[ordinal] = [self._row(ordinal, head, {"status": failure.status, "error": fields})]
+            self._count(here.rows[ordinal])
         if len(here.rows) == census:
             here.census = census
             yield self._finish(shard)
@@ -131,7 +141,11 @@ class Gathering:
         expected = 1 if channel.failure and _number(channel.head["channels"]) == 1 else _number(key["channels"])
         if len(channels) == expected and all(one.whole for one in channels.values()):
             shard.rows[ordinal] = [self._made(ordinal, one) for one in channels.values()]
+            self._count(shard.rows[ordinal])
             del shard.open[ordinal]
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        self.arrivals.update(str(row["status"]) for row in rows)
 
     def _made(self, ordinal: int, channel: _Channel) -> Row:
         head = {**channel.head, "reference": channel.reference, "extra": channel.extra}

@@ -49,6 +49,12 @@ class Tally:
     already: int = 0
     """Shards that someone else had written when ours was ready."""
     passes: int = 0
+    arrivals: Counter[str] = field(default_factory=Counter)
+    """Rows by status, those of open shards among them."""
+    missing: int = 0
+    """What was to be done at the start: bytes of audio, as far as the plan knows them."""
+    done: float = 0.0
+    """What is done of that, as far as is known."""
 
     @property
     def padding(self) -> float:
@@ -74,12 +80,14 @@ class Passes:
 
     def run(self) -> Tally:
         """Do what the plans hold and the table does not."""
-        tally, gathering = Tally(), Gathering(self.making)
+        gathering = Gathering(self.making)
+        tally = Tally(arrivals=gathering.arrivals)
         lost: Counter[tuple[str, int]] = Counter()
         suspects = {shard for shard, times in self.lease.inherited.items() if times >= DRIVERS}
         while missing := self._missing():
             careful, finished = tally.passes > 0, tally.shards
             tally.passes += 1
+            tally.missing = tally.missing or sum(weight(place) for _, place in missing.values())
             self._pass({s: p for s, p in missing.items() if careful or s not in suspects}, gathering, tally, careful)
             if suspects and not careful:
                 self._pass({s: p for s, p in missing.items() if s in suspects}, gathering, tally, careful=True)
@@ -105,12 +113,15 @@ class Passes:
         if not missing:
             return
         work = (self._work(generation, place, gathering) for generation, place in missing.values())
-        rules = replace(self.rules, apart=careful)
+        rules, finished = replace(self.rules, apart=careful), tally.done
         for table in flow.heard(work, rules, self.device, self.resources):
             _count(table, tally)
             for whole in gathering.take(table):
                 self._commit(whole, missing[whole.shard][0], tally)
+                finished += weight(missing[whole.shard][1])
             self.lease.mark({shard: self.lease.inherited.get(shard, 0) + 1 for shard in gathering.open})
+            ahead = sum(weight(missing[s][1]) * gathering.share(s, missing[s][1].rows) for s in gathering.open)
+            tally.done = finished + ahead
             self.watch(tally)
 
     def _work(self, generation: int, place: Place, gathering: Gathering) -> dict[str, object]:
@@ -151,6 +162,11 @@ class Passes:
     def _rows(self, generation: int, place: Place) -> pa.Table:
         with self.store.open(plan_name(generation)) as file:
             return shard_rows(file, place)
+
+
+def weight(place: Place) -> int:
+    """How much work a shard is: shards of unknown size are next to none."""
+    return max(1, place.bytes)
 
 
 def _named(rows: pa.Table, ordinals: list[int]) -> Iterator[Mapping[str, object]]:

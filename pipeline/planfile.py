@@ -32,6 +32,8 @@ class Place:
     """Row of the row group at which it begins."""
     rows: int
     """Recordings; 1 where it is a container."""
+    bytes: int = 0
+    """Of audio, where the input told."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,12 @@ def shards(file: BinaryIO) -> Iterator[Place]:
     """Yield where each shard stands, a row group at a time."""
     with pq.ParquetFile(file, pre_buffer=False) as plan:
         for group in range(plan.num_row_groups):
-            runs = pc.run_end_encode(plan.read_row_group(group, ["shard"])["shard"].combine_chunks())
+            table = plan.read_row_group(group, ["shard", "bytes"])
+            runs = pc.run_end_encode(table["shard"].combine_chunks())
+            sizes = np.concatenate([[0], np.cumsum(table["bytes"].fill_null(0).to_numpy())])
             first = 0
             for end, shard in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
-                yield Place(shard, group, first, end - first)
+                yield Place(shard, group, first, end - first, int(sizes[end] - sizes[first]))
                 first = end
 
 

@@ -1,0 +1,163 @@
+"""`steno verify`: the plan against the table, and every row against what a row must be.
+
+A shard of loose recordings must hold exactly what the plan names, in its order. A container's recordings are known
+only to who read it: its file must balance with what it says of itself.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.options import Verify
+from jobs.setup import SetupError
+from jobs.table import aligned
+from pipeline.commit import describe, read_footer
+from pipeline.output import done, generations, plan_name, read_identity, transcript_name
+from pipeline.planfile import read_plan
+from pipeline.schema import FAILED, OK, STATUSES, TRANSCRIPT
+from pipeline.storage import Store, StoreError
+
+SLACK = 0.05
+"""Seconds that a word may end after its recording: the last frame may reach over the last sample."""
+NAMED = 20
+"""Problems that are shown; all are counted."""
+
+Row = Mapping[str, object]
+
+
+@dataclass
+class Verdict:
+    """What was looked at, and what is wrong."""
+
+    output: str
+    shards: int = 0
+    """Planned."""
+    missing: int = 0
+    """Planned, without a file."""
+    rows: dict[str, int] = field(default_factory=dict)
+    """By status."""
+    problems: list[str] = field(default_factory=list)
+    """Everything that is wrong, in the order of the shards."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is there once, and right."""
+        return not self.problems
+
+    def text(self) -> str:
+        """For people."""
+        counts = ", ".join(f"{self.rows[status]:,} {status}" for status in STATUSES if status in self.rows)
+        rows = [("output", self.output), ("shards", f"{self.shards:,} planned, {self.missing:,} without a file")]
+        shown = [f"- {problem}" for problem in self.problems[:NAMED]]
+        more = len(self.problems) - len(shown)
+        said = (
+            "everything that is planned is there once, and right" if self.whole else f"{len(self.problems):,} problems"
+        )
+        return "\n".join(
+            [
+                aligned([*rows, ("rows", counts or "none"), ("verdict", said)]),
+                *shown,
+                *([f"- and {more:,} more: --json names all"] if more > 0 else []),
+            ]
+        )
+
+
+def verify(options: Verify) -> Verdict:
+    """Read a whole output; `SetupError` where there is none to read."""
+    try:
+        store = Store(options.output)
+        fingerprint, numbers = read_identity(store).fingerprint, generations(store)
+    except StoreError as error:
+        raise SetupError([f"{options.output} holds no output of steno: {error}"]) from error
+    verdict, there, planned = Verdict(options.output), set(done(store)), set[str]()
+    for number in numbers:
+        with store.open(plan_name(number)) as file:
+            for plan in read_plan(file):
+                shard = plan["shard"][0].as_py()
+                planned.add(shard)
+                verdict.shards += 1
+                if shard in there:
+                    verdict.problems += [
+                        f"{shard}: {said}" for said in _shard(store, shard, plan, fingerprint, verdict)
+                    ]
+                else:
+                    verdict.missing += 1
+                    verdict.problems.append(f"{shard}: planned, and there is no file: run the job again to finish it")
+    verdict.problems += [f"{shard}: a file that no plan names" for shard in sorted(there - planned)]
+    return verdict
+
+
+def _shard(store: Store, shard: str, plan: pa.Table, fingerprint: str, verdict: Verdict) -> Iterator[str]:
+    try:
+        footer = read_footer(store, shard)
+        with store.open(transcript_name(shard)) as file:
+            table = pq.ParquetFile(file, pre_buffer=False).read()
+    except (StoreError, pa.ArrowException, OSError) as error:
+        yield f"cannot be read: {error}"
+        return
+    if footer.stamp.fingerprint != fingerprint:
+        yield f"made by another model or with other options: fingerprint {footer.stamp.fingerprint}, not {fingerprint}"
+    if not table.schema.equals(TRANSCRIPT):
+        yield "its columns are not those of the table"
+        return
+    verdict.rows = dict(Counter(verdict.rows) + Counter(table["status"].to_pylist()))
+    if describe(table, footer.stamp) != footer:
+        yield "its rows are not what its footer counts"
+    rows = table.to_pylist()
+    yield from _recordings(plan, rows)
+    for row in rows:
+        yield from (f"{row['recording_id']}: {said}" for said in _row(row))
+
+
+def _recordings(plan: pa.Table, rows: Sequence[Row]) -> Iterator[str]:
+    """Each recording once, or each of its channels."""
+    channels: Counter[tuple[object, object]] = Counter((row["recording_id"], row["channel"]) for row in rows)
+    yield from (f"{name}: there {times} times" for (name, _), times in channels.items() if times > 1)
+    if plan["recording_id"].null_count:
+        return
+    planned = plan["recording_id"].to_pylist()
+    found = [name for name, _ in groupby(row["recording_id"] for row in rows)]
+    if found == planned:
+        return
+    missing, strange = [name for name in planned if name not in set(found)], sorted(set(map(str, found)) - set(planned))
+    yield from (f"{name}: planned, and not in the table" for name in missing)
+    yield from (f"{name}: in the table, and not planned" for name in strange)
+    if not missing and not strange:
+        yield "its recordings are not in the order of the plan"
+
+
+def _row(row: Row) -> Iterator[str]:
+    """What a row must be by its status, and where its words may lie."""
+    status, error = row["status"], row["error"]
+    if (status in (FAILED, "skipped")) != (error is not None):
+        yield f"its status is {status}, and {'it says why' if error else 'it does not say why'}"
+    if status == OK and not row["text"] and not row["labels"]:
+        yield "its status is ok, and it has neither text nor labels"
+    segments = row["segments"]
+    if isinstance(segments, list):
+        yield from _times(segments, float(str(row["seconds"] or 0.0)))
+
+
+def _times(segments: Sequence[Mapping[str, object]], seconds: float) -> Iterator[str]:
+    words = [word for segment in segments for word in _list(segment["words"])]
+    spans = [(_number(part["start"]), _number(part["end"])) for part in (*segments, *words)]
+    if any(math.isnan(start) or math.isnan(end) or start > end for start, end in spans):
+        yield "a word or a segment ends before it starts"
+    if any(start < 0 or end > seconds + SLACK for start, end in spans):
+        yield f"a word or a segment lies outside its {seconds:.2f} s"
+    for name, parts in (("segments", segments), ("words", words)):
+        if any(_number(left["start"]) > _number(right["start"]) for left, right in pairwise(parts)):
+            yield f"its {name} do not follow one another in time"
+
+
+def _list(value: object) -> list[Mapping[str, object]]:
+    return value if isinstance(value, list) else []
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
