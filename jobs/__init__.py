@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobs.transcribe import OutputHeldError, Report, SetupError, Transcribe, transcribe
+    from jobs.transcription import OutputHeldError, Report, SetupError, Transcribe, transcribe
 
 __all__ = ["OutputHeldError", "Report", "SetupError", "Transcribe", "transcribe"]
 
@@ -14,4 +14,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'jobs' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("jobs.transcribe"), name)
+    return getattr(import_module("jobs.transcription"), name)

@@ -16,7 +16,7 @@ from jobs.preview import preview
 from jobs.progress import shown
 from jobs.setup import OutputHeldError, SetupError
 from jobs.summary import summary
-from jobs.transcribe import transcribe
+from jobs.transcription import transcribe
 from jobs.verify import verify
 from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost

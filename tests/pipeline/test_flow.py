@@ -9,7 +9,7 @@ import pyarrow.dataset
 import pytest
 import soundfile
 
-from jobs.transcribe import Report, SetupError, Transcribe, transcribe
+from jobs.transcription import Report, SetupError, Transcribe, transcribe
 from models import load_model
 from pipeline import flow
 from pipeline.audio import AudioRules

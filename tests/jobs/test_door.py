@@ -1,0 +1,16 @@
+"""The jobs in Python."""
+
+import subprocess
+import sys
+
+
+def said(program: str) -> list[str]:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_job_is_imported_by_its_name_and_can_be_called() -> None:
+    assert said("from jobs import Transcribe, transcribe; print(callable(transcribe))") == ["True"]
+
+
+def test_help_imports_neither_torch_nor_the_engine() -> None:
+    assert said("import sys, jobs.cli; print('torch' in sys.modules, 'ray' in sys.modules)") == ["False", "False"]
