@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    every model family on sample clips: equal alone and in company, and how fast"
+	@echo "make demo    the corpus that ships with the project, transcribed and held against what was said"
 	@echo "make test    checks, then the tests (PYTEST=... passes options on)"
 	@echo "make check   linter, type checker, import directions"
 	@echo "make bench   our models beside transformers, as a table and as JSON (BENCH=..., WRITERS=... pass options on)"

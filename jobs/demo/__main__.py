@@ -1,133 +1,84 @@
-"""`make demo`: what the models promise, shown on synthetic clips in a few seconds.
+"""`make demo`: the corpus that ships with the project, transcribed with a checkpoint that ships with it.
 
-A promise that is not kept is named, and makes the exit code 1.
+What runs is `steno transcribe` as anyone would type it, on a cluster of this machine alone. Then the table is held
+against what was said, which is known because the corpus was spoken by a synthesiser.
 """
 
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import torch
+import pyarrow.dataset
 
-from jobs.demo.checkpoints import CONFIGS, write_random
-from jobs.demo.clips import SECONDS, TOO_SHORT_SECONDS, make_clips
-from jobs.demo.company import TOLERANCE, Comparison, compare
-from jobs.describe import Architecture, architectures
+from jobs import cli
+from jobs.demo.truth import read_truth
+from jobs.exits import FAILED_ROWS, FINE
 from jobs.table import aligned
-from models import load_model
-from models.registry import ARCHITECTURES
+from pipeline.schema import FAILED
+from pipeline.scoring import Edits, sum_edits, word_edits
 
-SEED = 0
-
-OPENING = f"""\
-The weights below are random, so there is no text to read yet: the transcription demo comes with the pipeline.
-What can be seen: checkpoints in the published format load, and company changes nothing. {len(SECONDS)} clips of \
-{min(SECONDS)} to {max(SECONDS)} s
-are read alone, then in one batch, together with a clip of {TOO_SHORT_SECONDS} s and one that holds a NaN.
-"""
-
-LEGEND = f"""\
-difference: the largest between outputs alone and in company; the output's own size is 1, and {TOLERANCE:g} is allowed.
-times real time: of these small models on one core; published checkpoints are larger and slower."""
-
-HEADER = (
-    "family",
-    "head",
-    "parameters",
-    "audio",
-    "times real time",
-    "difference",
-    "same decisions",
-    "too short",
-    "with a NaN",
-)
-
-DECISIONS = {"CTC": "tokens", "classifier": "labels", "units": "units", "decoder": "tokens"}
-"""What a head decides."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One line of the table."""
-
-    kind: Architecture
-    parameters: int
-    comparison: Comparison
-
-    def cells(self) -> tuple[str, ...]:
-        """As text."""
-        seen = self.comparison
-        return (
-            self.kind.family,
-            self.kind.head,
-            f"{self.parameters:,}",
-            f"{seen.seconds:.0f} s",
-            f"{seen.speed:.0f}",
-            f"{seen.difference:.1g}",
-            self._decisions(),
-            seen.too_short,
-            seen.spoilt.partition(":")[0],
-        )
-
-    def broken(self) -> list[str]:
-        """Promises that were not kept, each with the model's name."""
-        return [f"{self.kind.family}, head {self.kind.head}: {promise}" for promise in self.comparison.broken()]
-
-    def _decisions(self) -> str:
-        if self.kind.head == "none":
-            return "it makes none"
-        said = "yes" if self.comparison.same_decisions else "NO"
-        return f"{said}, {self.comparison.decisions} {DECISIONS[self.kind.head]}"
+HERE = Path(__file__).parent
+CORPUS, MODEL = HERE / "corpus", HERE / "checkpoints" / "lasr"
+FORMS: Mapping[str, str] = {
+    "loose": "flac, opus, mp3, wav and m4a files, a call of two channels, a long recording",
+    "shards": "a WebDataset tar",
+    "table": "a Parquet file",
+    "manifest": "a NeMo manifest",
+    "broken": "three files that cannot be read",
+}
+OUTPUT = "demo-output"
+Row = Mapping[str, object]
 
 
 def main() -> int:
-    """Show every family and head; 1 if a promise was broken."""
-    print(OPENING)
-    shown = [line for kinds in _families() for line in _family(kinds)]
-    print()
-    print(aligned([HEADER, *(line.cells() for line in shown)]))
-    print()
-    for reason in sorted({line.comparison.spoilt for line in shown}):
-        print(f"with a NaN: {reason}")
-    print(LEGEND)
-    return _verdict([promise for line in shown for promise in line.broken()])
+    """Transcribe, then say how far the table is from what was said."""
+    inputs = [str(CORPUS / form) for form in FORMS]
+    command = ["transcribe", *inputs, "--output", OUTPUT, "--model", str(MODEL), "--channels", "each"]
+    print("The corpus:\n" + "\n".join(f"  {form:9} {what}" for form, what in FORMS.items()))
+    print(f"\n$ steno {' '.join(map(_short, command))}\n", flush=True)
+    code = cli.main(command)
+    if code not in {FINE, FAILED_ROWS}:
+        return code
+    rows = pyarrow.dataset.dataset(f"{OUTPUT}/transcripts", format="parquet").to_table().to_pylist()
+    print(f"\nAgainst what was said:\n\n{_errors(rows)}")
+    broken = sum(row["status"] == FAILED for row in rows)
+    print(f"\n{broken} rows failed, as they should: each says why. All {len(rows)} are in the table.")
+    return FINE if broken == len(list((CORPUS / "broken").iterdir())) else FAILED_ROWS
 
 
-def _families() -> Iterator[list[Architecture]]:
-    for _, kinds in groupby(architectures().architectures, key=lambda kind: kind.family):
-        yield list(kinds)
+def _short(word: str) -> str:
+    path = Path(word)
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else word
 
 
-def _family(kinds: list[Architecture]) -> list[Shown]:
-    """One family's lines, and a line of progress."""
-    start = time.perf_counter()
-    print(f"{kinds[0].family:<12}", end="", flush=True)
-    lines = [_show(kind) for kind in kinds]
-    took = time.perf_counter() - start
-    print(f"{len(lines)} checkpoints written, loaded, read alone and in company in {took:.1f} s", flush=True)
-    return lines
+def _errors(rows: Sequence[Row]) -> str:
+    """Word error rates by where the recordings came from."""
+    found: dict[str, list[Edits]] = {}
+    for row, reference in _referenced(rows):
+        found.setdefault(_form(row), []).append(word_edits(reference, str(row["text"])))
+    found["all"] = [edits for of_form in found.values() for edits in of_form]
+    lines = [(form, str(len(edits)), *_counted(sum_edits(edits))) for form, edits in found.items()]
+    return aligned([("from", "recordings", "words", "wrong", "missing", "extra", "error rate"), *lines])
 
 
-def _show(kind: Architecture) -> Shown:
-    clips = make_clips(ARCHITECTURES[kind.architecture].family.frontend.sample_rate, SEED)
-    with tempfile.TemporaryDirectory(prefix="stenopool-demo-") as folder:
-        write_random(kind.architecture, CONFIGS[kind.family], max(clips.good, key=len), Path(folder))
-        model = load_model(folder)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Shown(kind, parameters, compare(model, clips))
+def _counted(edits: Edits) -> tuple[str, ...]:
+    counts = (edits.length, edits.substitutions, edits.deletions, edits.insertions)
+    return (*map(str, counts), f"{100 * edits.rate:.1f}%")
 
 
-def _verdict(broken: list[str]) -> int:
-    for promise in broken:
-        print(f"BROKEN  {promise}", file=sys.stderr)
-    print(f"\nBroken promises: {len(broken)}." if broken else "\nEvery promise was kept.")
-    return 1 if broken else 0
+def _referenced(rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
+    """Rows that were read, each with what was said: as the input tells, or as the corpus knows."""
+    known = {truth.id: truth.text for truth in read_truth(CORPUS)}
+    for row in rows:
+        names = (f"{row['recording_id']}#{row['channel']}", str(row["recording_id"]))
+        reference = row["reference"] or next((known[name] for name in names if name in known), None)
+        if row["status"] != FAILED and reference:
+            yield row, str(reference)
+
+
+def _form(row: Row) -> str:
+    return next(form for form in FORMS if f"/{form}/" in str(row["uri"]))
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)  # models this small would spend their time waiting for the other threads
     sys.exit(main())

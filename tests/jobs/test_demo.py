@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import models.frontend
-from jobs.demo import __main__ as demo
+from jobs.demo import promises as demo
 from jobs.describe import Architecture, Architectures, architectures
 from models import SpeechModel
 from models.heads import CtcHead
@@ -38,7 +38,7 @@ def speller(spellers: tuple[Architecture, ...], monkeypatch: pytest.MonkeyPatch)
 
 def test_every_family_and_head_is_shown_and_nothing_is_left_behind(tmp_path: Path) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "jobs.demo"],
+        [sys.executable, "-m", "jobs.demo.promises"],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(tmp_path)},
         capture_output=True,
