@@ -20,6 +20,7 @@ from jobs.transcription import transcribe
 from jobs.verify import verify
 from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost
+from pipeline.passes import OutageError
 from pipeline.schema import FAILED
 from pipeline.storage import Store, StoreError
 
@@ -29,7 +30,7 @@ def run(options: Transcribe, manner: Manner) -> int:
     try:
         with _stoppable():
             return _preview(options, manner) if manner.dry_run else _transcribe(options, manner)
-    except (SetupError, LeaseLost, CommittedElsewhereError, StoreError) as error:
+    except (SetupError, LeaseLost, CommittedElsewhereError, OutageError, StoreError) as error:
         return refused(error, manner)
     except KeyboardInterrupt:
         print(

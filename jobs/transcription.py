@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from jobs.options import Transcribe
-from jobs.setup import OutputHeldError, SetupError, checked, rules
+from jobs.setup import OutputHeldError, Ready, SetupError, checked, rules
 from models.protocol import CtcSearch, Search
 from pipeline import flow
 from pipeline.bucketing import Buckets
@@ -19,7 +19,7 @@ from pipeline.inference import Device
 from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
 from pipeline.output import OutputDiffersError, add_generation, claim, generations, record_run
-from pipeline.passes import Passes, Tally, Watch
+from pipeline.passes import Passes, Tally, Watch, missing_shards
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
 from pipeline.reading import Rules
@@ -62,17 +62,7 @@ def transcribe(options: Transcribe, watch: Watch | None = None) -> Report:
         claim(store, ready.identity)
         with Lease(store, run_id) as lease:
             _plan(options, store)
-            with flow.cluster(options.address, options.cpus) as resources:
-                tally = Passes(
-                    store,
-                    lease,
-                    Rules(store.url, options.model, ready.audio, Buckets(options.window, budget=options.batch_seconds)),
-                    Device(options.model, options.dtype, options.device, _threads(resources), _search(options)),
-                    resources,
-                    Making(options.model, run_id, ready.model.sample_rate),
-                    ready.identity.fingerprint,
-                    watch or _unwatched,
-                ).run()
+            tally = _run(options, ready, lease, run_id, watch or _unwatched) if missing_shards(store) else Tally()
             report = _report(options, run_id, tally, time.monotonic() - began, ready.storage)
             record_run(store, run_id, asdict(report))
             return report
@@ -80,6 +70,21 @@ def transcribe(options: Transcribe, watch: Watch | None = None) -> Report:
         raise OutputHeldError([str(error)]) from error
     except (OutputDiffersError, PlanError) as error:
         raise SetupError([str(error)]) from error
+
+
+def _run(options: Transcribe, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
+    buckets = Buckets(options.window, budget=options.batch_seconds)
+    with flow.cluster(options.address, options.cpus) as resources:
+        return Passes(
+            ready.store,
+            lease,
+            Rules(ready.store.url, options.model, ready.audio, buckets),
+            Device(options.model, options.dtype, options.device, _threads(resources), _search(options)),
+            resources,
+            Making(options.model, run_id, ready.model.sample_rate),
+            ready.identity.fingerprint,
+            watch,
+        ).run()
 
 
 def _unwatched(tally: Tally) -> None:

@@ -65,6 +65,16 @@ class Tally:
 Watch = Callable[[Tally], None]
 
 
+def missing_shards(store: Store) -> dict[str, tuple[int, Place]]:
+    """Planned shards without a file, each with the generation that planned it."""
+    there = set(done(store))
+    found: dict[str, tuple[int, Place]] = {}
+    for generation in generations(store):
+        with store.open(plan_name(generation)) as file:
+            found |= {place.shard: (generation, place) for place in shards(file) if place.shard not in there}
+    return found
+
+
 @dataclass(frozen=True)
 class Passes:
     """Everything that the passes of one run share."""
@@ -84,7 +94,7 @@ class Passes:
         tally = Tally(arrivals=gathering.arrivals)
         lost: Counter[tuple[str, int]] = Counter()
         suspects = {shard for shard, times in self.lease.inherited.items() if times >= DRIVERS}
-        while missing := self._missing():
+        while missing := missing_shards(self.store):
             careful, finished = tally.passes > 0, tally.shards
             tally.passes += 1
             tally.missing = tally.missing or sum(weight(place) for _, place in missing.values())
@@ -96,15 +106,6 @@ class Passes:
             if careful:
                 self._blame(gathering, tally, lost)
         return tally
-
-    def _missing(self) -> dict[str, tuple[int, Place]]:
-        """Planned shards without a file."""
-        there = set(done(self.store))
-        found: dict[str, tuple[int, Place]] = {}
-        for generation in generations(self.store):
-            with self.store.open(plan_name(generation)) as file:
-                found |= {p.shard: (generation, p) for p in shards(file) if p.shard not in there}
-        return found
 
     def _pass(
         self, missing: Mapping[str, tuple[int, Place]], gathering: Gathering, tally: Tally, careful: bool
@@ -145,7 +146,7 @@ class Passes:
 
     def _blame(self, gathering: Gathering, tally: Tally, lost: Counter[tuple[str, int]]) -> None:
         """Write off what was lost too often, although it was alone."""
-        for shard, (generation, place) in self._missing().items():
+        for shard, (generation, place) in missing_shards(self.store).items():
             if shard in gathering.outages:
                 continue
             rows = self._rows(generation, place)
