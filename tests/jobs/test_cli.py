@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jobs.cli import FINE, UNUSABLE, main
-from jobs.demo.checkpoints import CONFIGS, write_random
-from jobs.demo.clips import make_clips
 from jobs.describe import architectures
 from models import load_model
 from models.registry import ARCHITECTURES
+from tests.checkpoints import CONFIGS, write_random
+from tests.clips import make_clips
 
 ROOT = Path(__file__).parents[2]
 CLIP = make_clips(16_000, seed=0).good[0]

@@ -13,11 +13,11 @@ import pytest
 import soundfile
 
 from jobs.cli import main
-from jobs.demo.checkpoints import CONFIGS, write_random
-from jobs.demo.clips import make_clips
 from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED
 from pipeline.lease import Lease
 from pipeline.storage import Store
+from tests.checkpoints import CONFIGS, write_random
+from tests.clips import make_clips
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]

@@ -11,12 +11,12 @@ import pytest
 import soundfile
 
 from jobs.cli import main
-from jobs.demo.checkpoints import CONFIGS, write_random
-from jobs.demo.clips import make_clips
 from jobs.exits import FINE, UNUSABLE
 from jobs.options import Transcribe
 from pipeline.output import Identity, claim
 from pipeline.storage import Store
+from tests.checkpoints import CONFIGS, write_random
+from tests.clips import make_clips
 
 CLIP = make_clips(16_000, seed=0).good[0]
 SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}

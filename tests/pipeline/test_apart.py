@@ -47,6 +47,7 @@ def test_a_crash_fails_its_recording_and_the_next_is_read() -> None:
 
 
 def test_a_stall_is_stopped_when_its_time_is_up() -> None:
+    before = threading.active_count()
     decoder = Decoder(AudioRules(patience_seconds=1.0, patience_seconds_per_megabyte=1e-9, most_patience_seconds=1.0))
     try:
         child = decoder._started()
@@ -59,4 +60,4 @@ def test_a_stall_is_stopped_when_its_time_is_up() -> None:
         assert found.failure.kind == "TimedOut"
     finally:
         decoder.close()
-    assert threading.active_count() < 20
+    assert threading.active_count() <= before
