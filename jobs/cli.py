@@ -86,9 +86,9 @@ def transcribe_inputs(
     Every input ends as a row, also one that cannot be read: it says why. Run it again after an interruption, and it
     goes on where it was.
     """
-    from jobs import running
+    from jobs import running, transcription
 
-    return running.run(options, manner)
+    return running.run(options, transcription.task(options), manner)
 
 
 @app.command(name="verify")

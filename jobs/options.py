@@ -47,8 +47,8 @@ class Verify:
 
 
 @dataclass(frozen=True)
-class Transcribe:
-    """What to transcribe, with what, and where to."""
+class Work:
+    """What every job that hears audio is told."""
 
     inputs: Annotated[tuple[str, ...], MANY]
     """Folders, files, globs, manifests, tars, Parquet files; local paths or URLs."""
@@ -64,8 +64,6 @@ class Transcribe:
     """`mix`, `first`, or `each` for a row per channel."""
     cut: str = "quiet"
     """Where long recordings are cut: `quiet`, `silero`, or `none`."""
-    beam: int = 1
-    """Readings that the search keeps."""
     dtype: str = "float32"
     """`float32` or `bfloat16`."""
     device: str = "cpu"
@@ -84,7 +82,12 @@ class Transcribe:
     @property
     def decisive(self) -> Mapping[str, str | int | float | bool | None]:
         """The options that change words."""
-        return {"channels": self.channels, "cut": self.cut, "beam": self.beam, "dtype": self.dtype}
+        return {"channels": self.channels, "cut": self.cut, "dtype": self.dtype}
+
+    @property
+    def written(self) -> str | None:
+        """The language of the texts, where it is known."""
+        return None
 
     def flaws(self) -> list[str]:
         """Every value that cannot be meant, in a sentence each."""
@@ -97,9 +100,56 @@ class Transcribe:
                 yield f"{name} is {value!r}: it must be {', '.join(known[:-1])} or {known[-1]}"
 
     def _numbers(self) -> Iterator[str]:
-        for name in ("beam", "window", "shard_size", "cpus"):
+        for name in ("window", "shard_size", "cpus"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 yield f"{name} is {value}: it must be 1 or more"
         if not self.batch_seconds > 0:
             yield f"batch_seconds is {self.batch_seconds}: it must be more than 0"
+
+
+@dataclass(frozen=True)
+class Transcribe(Work):
+    """What to transcribe, with what, and where to."""
+
+    _: KW_ONLY
+    language: str | None = None
+    """The language to write, for a checkpoint that translates into several."""
+    beam: int | None = None
+    """Readings that the search keeps; without it, what the checkpoint says, or 1."""
+    lm: str | None = None
+    """A language model of words for a CTC checkpoint: an ARPA or KenLM file."""
+    lm_weight: float = 0.5
+    """How much the language model counts."""
+    word_bonus: float = 0.0
+    """Added for every word: a language model by itself likes few."""
+    hotwords: Annotated[tuple[str, ...], MANY] = ()
+    """Words to expect."""
+    hotword_boost: float = 5.0
+    """How much a word to expect counts."""
+
+    @property
+    def decisive(self) -> Mapping[str, str | int | float | bool | None]:
+        """The options that change words."""
+        search: Mapping[str, str | int | float | bool | None] = {
+            "language": self.language,
+            "beam": self.beam,
+            "lm": self.lm,
+            "lm_weight": self.lm_weight if self.lm else None,
+            "word_bonus": self.word_bonus or None,
+            "hotwords": " ".join(sorted(self.hotwords)) or None,
+            "hotword_boost": self.hotword_boost if self.hotwords else None,
+        }
+        return {**super().decisive, **{name: value for name, value in search.items() if value is not None}}
+
+    @property
+    def written(self) -> str | None:
+        """The one that was asked for."""
+        return self.language
+
+    def _numbers(self) -> Iterator[str]:
+        yield from super()._numbers()
+        if self.beam is not None and self.beam < 1:
+            yield f"beam is {self.beam}: it must be 1 or more"
+        if (self.lm or self.hotwords) and (self.beam or 1) < 2:
+            yield "lm and hotwords choose among readings: beam must be 2 or more, as in --beam 10"

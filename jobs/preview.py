@@ -4,13 +4,14 @@ import tempfile
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from jobs.options import Transcribe
+from jobs.options import Work
 from jobs.setup import Ready, checked, rules
 from jobs.summary import clock
 from jobs.table import aligned
 from pipeline.output import done, generations, plan_name
 from pipeline.plan import plan
 from pipeline.planfile import Planned, read_plan, write_plan
+from pipeline.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,15 @@ class Preview:
         return told if planned.timed == planned.rows else f"{told} of {planned.timed:,} recordings; the rest is unknown"
 
 
-def preview(options: Transcribe) -> Preview:
+def preview(options: Work, task: Task) -> Preview:
     """Check and plan; `SetupError` names all that is wrong."""
-    ready = checked(options)
+    ready = checked(options, task)
     with tempfile.TemporaryFile() as file:
         planned = _planned(options, ready, file)
     return Preview(options.output, ready.storage, planned, sum(1 for _ in done(ready.store)))
 
 
-def _planned(options: Transcribe, ready: Ready, file: BinaryIO) -> Planned:
+def _planned(options: Work, ready: Ready, file: BinaryIO) -> Planned:
     """By the plan that the output has, or by a new one."""
     numbers = generations(ready.store)
     if not numbers:

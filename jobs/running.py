@@ -10,26 +10,27 @@ from dataclasses import asdict
 from types import FrameType
 
 from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
-from jobs.options import Manner, Transcribe, Verify
+from jobs.options import Manner, Verify, Work
 from jobs.outcome import look
 from jobs.preview import preview
 from jobs.progress import shown
 from jobs.setup import OutputHeldError, SetupError
 from jobs.summary import summary
-from jobs.transcription import transcribe
 from jobs.verify import verify
+from jobs.work import carry_out
 from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost
 from pipeline.passes import OutageError
 from pipeline.schema import FAILED
 from pipeline.storage import Store, StoreError
+from pipeline.tasks import Task
 
 
-def run(options: Transcribe, manner: Manner) -> int:
-    """Transcribe, or say what would be; the exit code."""
+def run(options: Work, task: Task, manner: Manner) -> int:
+    """Do a job that hears audio, or say what would be done; the exit code."""
     try:
         with _stoppable():
-            return _preview(options, manner) if manner.dry_run else _transcribe(options, manner)
+            return _preview(options, task, manner) if manner.dry_run else _carry_out(options, task, manner)
     except (SetupError, LeaseLost, CommittedElsewhereError, OutageError, StoreError) as error:
         return refused(error, manner)
     except KeyboardInterrupt:
@@ -61,9 +62,9 @@ def refused(error: Exception, manner: Manner) -> int:
     return HELD if isinstance(error, OutputHeldError | LeaseLost) else UNUSABLE
 
 
-def _transcribe(options: Transcribe, manner: Manner) -> int:
+def _carry_out(options: Work, task: Task, manner: Manner) -> int:
     with shown(sys.stderr) as watch:
-        report = transcribe(options, watch)
+        report = carry_out(options, task, watch)
     outcome = look(Store(options.output))
     if manner.as_json:
         print(json.dumps({**asdict(report), "table": asdict(outcome)}, indent=2))
@@ -72,8 +73,8 @@ def _transcribe(options: Transcribe, manner: Manner) -> int:
     return FAILED_ROWS if outcome.counts[FAILED] else FINE
 
 
-def _preview(options: Transcribe, manner: Manner) -> int:
-    found = preview(options)
+def _preview(options: Work, task: Task, manner: Manner) -> int:
+    found = preview(options, task)
     print(json.dumps(asdict(found), indent=2) if manner.as_json else found.text())
     return FINE
 

@@ -1,12 +1,11 @@
 """Everything that can be wrong before a job starts, looked for in seconds and told at once."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from jobs.options import DEVICES, DTYPES, Transcribe
+from jobs.options import DEVICES, DTYPES, Work
 from models import CheckpointError, SourceError, SpeechModel, load_model
 from models.sources import fetch
 from pipeline.audio import AudioRules
@@ -15,6 +14,7 @@ from pipeline.inputs.found import PlanError, PlanRules
 from pipeline.output import Identity, OutputDiffersError, check_identity, generations
 from pipeline.plan import plan
 from pipeline.storage import Store, StoreError
+from pipeline.tasks import Task
 
 
 class SetupError(Exception):
@@ -35,18 +35,19 @@ class Ready:
 
     store: Store
     model: SpeechModel
+    task: Task
     audio: AudioRules
     identity: Identity
     storage: str
     """What the output's store promises."""
 
 
-def checked(options: Transcribe) -> Ready:
+def checked(options: Work, task: Task) -> Ready:
     """What a run needs, or `SetupError` with all that is wrong with it."""
     problems = options.flaws()
     store, storage = _output(options.output, problems)
-    model = _model(options, problems)
-    audio = None if model is None else _audio(options, model, problems)
+    model = _model(options, task, problems)
+    audio = None if model is None else _audio(options, task, model, problems)
     identity = None if model is None else _identity(options)
     meant = not options.flaws()
     if store is not None:
@@ -55,10 +56,10 @@ def checked(options: Transcribe) -> Ready:
             problems += _others(store, identity)
     if problems or store is None or audio is None or model is None or identity is None:
         raise SetupError(problems)
-    return Ready(store, model, audio, identity, storage)
+    return Ready(store, model, task, audio, identity, storage)
 
 
-def rules(options: Transcribe) -> PlanRules:
+def rules(options: Work) -> PlanRules:
     """How the inputs become shards."""
     return PlanRules(options.format, options.shard_size)
 
@@ -72,7 +73,7 @@ def _output(url: str, problems: list[str]) -> tuple[Store | None, str]:
         return None, ""
 
 
-def _model(options: Transcribe, problems: list[str]) -> SpeechModel | None:
+def _model(options: Work, task: Task, problems: list[str]) -> SpeechModel | None:
     if options.device == "cuda" and not torch.cuda.is_available() and options.address is None:
         problems.append("device is 'cuda', and this machine has no CUDA device that torch can use")
     dtype, there = (options.dtype if options.dtype in DTYPES else DTYPES[0]), torch.cuda.is_available()
@@ -81,30 +82,24 @@ def _model(options: Transcribe, problems: list[str]) -> SpeechModel | None:
     except (CheckpointError, SourceError) as error:
         problems.append(f"model: {error}")
         return None
-    problems += _unfit(model, options)
+    problems += [f"{options.model}: {flaw}" for flaw in task.flaws(model)]
     return model
 
 
-def _unfit(model: SpeechModel, options: Transcribe) -> Iterator[str]:
-    if model.head.search is None:
-        yield f"{options.model} is a {model.architecture}, which writes no text: `steno models` says what it gives"
-    elif model.vocabulary is None:
-        yield f"{options.model} has no vocabulary file, so its tokens cannot be written"
-
-
-def _audio(options: Transcribe, model: SpeechModel, problems: list[str]) -> AudioRules | None:
+def _audio(options: Work, task: Task, model: SpeechModel, problems: list[str]) -> AudioRules | None:
     try:
-        return AudioRules(model.sample_rate, options.channels, options.cut)  # type: ignore[arg-type]  # checked there
+        found = AudioRules(model.sample_rate, options.channels, options.cut)  # type: ignore[arg-type]  # checked there
+        return found if task.overlaps(model) else replace(found, context_seconds=0.0)
     except ValueError as error:
         problems += [line for line in str(error).splitlines() if "must be one of" not in line]
         return None
 
 
-def _identity(options: Transcribe) -> Identity:
+def _identity(options: Work) -> Identity:
     return Identity(options.model, None, weights_hash(Path(fetch(options.model))), options.decisive)
 
 
-def _inputs(options: Transcribe, store: Store) -> list[str]:
+def _inputs(options: Work, store: Store) -> list[str]:
     """What is wrong with them, unless they are planned already."""
     if generations(store):
         return []

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from jobs.outcome import Outcome
 from jobs.table import aligned
-from jobs.transcription import Report
+from jobs.work import Report
 
 WIDEST = 72
 """Characters of a text that are shown."""

@@ -1,127 +1,27 @@
-"""`steno transcribe`: speech to text with words and times, from where the audio lies to a table.
-
-Everything that can be wrong with the set-up is looked for before a cluster starts, and told at once.
-"""
-
-import tempfile
-import time
-import uuid
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+"""`steno transcribe`: speech to text with words and times, from where the audio lies to a table."""
 
 from jobs.options import Transcribe
-from jobs.setup import OutputHeldError, Ready, SetupError, checked, rules
-from models.protocol import CtcSearch, Search
-from pipeline import flow
-from pipeline.bucketing import Buckets
-from pipeline.inference import Device
-from pipeline.inputs.found import PlanError
-from pipeline.lease import Lease, LeaseHeldError
-from pipeline.output import OutputDiffersError, add_generation, claim, generations, record_run
-from pipeline.passes import Passes, Tally, Watch, missing_shards
-from pipeline.plan import plan
-from pipeline.planfile import write_plan
-from pipeline.reading import Rules
-from pipeline.schema import FAILED, STATUSES
-from pipeline.stitching import Making
-from pipeline.storage import Store
+from jobs.setup import OutputHeldError, SetupError
+from jobs.work import Report, carry_out
+from pipeline.passes import Watch
+from pipeline.tasks import Transcription
 
 __all__ = ["OutputHeldError", "Report", "SetupError", "Transcribe", "transcribe"]
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a run did."""
-
-    run_id: str
-    output: str
-    counts: Mapping[str, int]
-    """Rows of this run by status."""
-    shards: int
-    audio_seconds: float
-    wall_seconds: float
-    padding: float
-    passes: int
-    storage: str
-    """What the output's store promised."""
-    settings: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> int:
-        """Rows without a transcript."""
-        return self.counts.get(FAILED, 0)
-
-
 def transcribe(options: Transcribe, watch: Watch | None = None) -> Report:
     """Do what is planned and not done; `SetupError` says why nothing could start."""
-    began, run_id = time.monotonic(), _run_id()
-    ready = checked(options)
-    store = ready.store
-    try:
-        claim(store, ready.identity)
-        with Lease(store, run_id) as lease:
-            _plan(options, store)
-            tally = _run(options, ready, lease, run_id, watch or _unwatched) if missing_shards(store) else Tally()
-            report = _report(options, run_id, tally, time.monotonic() - began, ready.storage)
-            record_run(store, run_id, asdict(report))
-            return report
-    except LeaseHeldError as error:
-        raise OutputHeldError([str(error)]) from error
-    except (OutputDiffersError, PlanError) as error:
-        raise SetupError([str(error)]) from error
+    return carry_out(options, task(options), watch)
 
 
-def _run(options: Transcribe, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
-    buckets = Buckets(options.window, budget=options.batch_seconds)
-    with flow.cluster(options.address, options.cpus) as resources:
-        return Passes(
-            ready.store,
-            lease,
-            Rules(ready.store.url, options.model, ready.audio, buckets),
-            Device(options.model, options.dtype, options.device, _threads(resources), _search(options)),
-            resources,
-            Making(options.model, run_id, ready.model.sample_rate),
-            ready.identity.fingerprint,
-            watch,
-        ).run()
-
-
-def _unwatched(tally: Tally) -> None:
-    """Nobody looks on."""
-
-
-def _plan(options: Transcribe, store: Store) -> None:
-    if generations(store):
-        return
-    with tempfile.TemporaryFile() as file:
-        write_plan(plan(options.inputs, rules(options)), file)
-        file.seek(0)
-        add_generation(store, 1, file.read())
-
-
-def _search(options: Transcribe) -> Search | None:
-    return CtcSearch(beam=options.beam) if options.beam > 1 else None
-
-
-def _threads(resources: flow.Resources) -> int:
-    return max(1, round(resources.listener_cpus + 0.5))
-
-
-def _run_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-
-
-def _report(options: Transcribe, run_id: str, tally: Tally, wall: float, storage: str) -> Report:
-    return Report(
-        run_id=run_id,
-        output=options.output,
-        counts={status: tally.counts[status] for status in STATUSES},
-        shards=tally.shards,
-        audio_seconds=tally.seconds,
-        wall_seconds=wall,
-        padding=tally.padding,
-        passes=tally.passes,
-        storage=storage,
-        settings=asdict(options),
+def task(options: Transcribe) -> Transcription:
+    """What is made of each batch."""
+    return Transcription(
+        beam=options.beam,
+        language=options.language,
+        lm=options.lm,
+        lm_weight=options.lm_weight,
+        word_bonus=options.word_bonus,
+        hotwords=options.hotwords,
+        hotword_boost=options.hotword_boost,
     )

@@ -4,20 +4,20 @@ A batch that does not fit the device's memory is halved until it does, and a cli
 alone. How a batch is split never shows in its words.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import torch
 
 from models import load_model
-from models.protocol import Padded, Prediction, Refused, Search
+from models.protocol import Padded, Refused
 from pipeline.batches import HEARD, Inputs, clips, keys, told
 from pipeline.bucketing import padding
 from pipeline.deadline import deadline
-from pipeline.decoding import SILENT, decoded, refused
+from pipeline.decoding import SILENT, Fields, refused
+from pipeline.tasks import Row, Task, Transcription
 
-Row = Mapping[str, object]
 PATIENCE = 600.0
 """Seconds after which a batch may be taken for one that never ends."""
 
@@ -31,7 +31,8 @@ class Device:
     device: str = "cpu"
     threads: int = 1
     """Threads of each actor on a CPU."""
-    search: Search | None = None
+    task: Task = field(default_factory=Transcription)
+    """What is made of the batches."""
     allow_pickle: bool = False
 
 
@@ -47,32 +48,25 @@ class Listener:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """One batch -> a row for each of its segments, in its order."""
         inputs, owners = clips(batch), keys(batch).to_pylist()
-        heard = [index for index, clip in enumerate(inputs) if len(clip)]
+        there = [index for index, clip in enumerate(inputs) if len(clip)]
         with deadline(PATIENCE):
-            predictions = dict(zip(heard, self._predict([inputs[index] for index in heard]), strict=True))
+            found = self._heard([inputs[index] for index in there], [owners[index] for index in there])
+            heard = dict(zip(there, found, strict=True))
         rate, hop = self.model.sample_rate, self.model.frontend.hop
-        seconds = {index: len(inputs[index]) * hop / rate for index in heard}
+        seconds = {index: len(inputs[index]) * hop / rate for index in there}
         waste = padding(list(seconds.values()))
         rows = [
-            {**self._row(owner, predictions.get(index)), "seconds": seconds.get(index, 0.0), "padding": waste}
+            {**_row(owner, heard.get(index, SILENT)), "seconds": seconds.get(index, 0.0), "padding": waste}
             for index, owner in enumerate(owners)
         ]
         return pa.Table.from_pylist(rows, HEARD)
 
-    def _row(self, owner: Row, prediction: Prediction | None) -> Row:
-        if prediction is None:
-            return {"key": owner, **SILENT}
-        if isinstance(prediction, Refused):
-            return {"key": {**owner, "failure": told(refused(prediction))}, **SILENT}
-        start, samples = int(str(owner["start"])), int(str(owner["samples"]))
-        return {"key": owner, **decoded(self.model, prediction, start, samples)}
-
-    def _predict(self, inputs: Sequence[Inputs]) -> Iterator[Prediction]:
+    def _heard(self, inputs: Sequence[Inputs], owners: Sequence[Row]) -> Iterator[Fields | Refused]:
         """In halves where the device's memory or the model refuses the whole."""
         if not inputs:
             return
         try:
-            yield from self.model.predict(self._padded(inputs), self.where.search)
+            yield from self.where.task.hear(self.model, self._padded(inputs), owners)
         except (RuntimeError, ValueError) as error:
             if len(inputs) == 1:
                 yield Refused(str(error).splitlines()[0])
@@ -82,11 +76,17 @@ class Listener:
         if self.where.device != "cpu":
             torch.cuda.empty_cache()
         half = len(inputs) // 2
-        yield from self._predict(inputs[:half])
-        yield from self._predict(inputs[half:])
+        yield from self._heard(inputs[:half], owners[:half])
+        yield from self._heard(inputs[half:], owners[half:])
 
     def _padded(self, inputs: Sequence[Inputs]) -> Padded:
         rows = [torch.from_numpy(clip.copy()) for clip in inputs]
         lengths = torch.tensor([len(clip) for clip in inputs])
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         return Padded(padded, lengths, (None,) * len(inputs))
+
+
+def _row(owner: Row, heard: Fields | Refused) -> Row:
+    if isinstance(heard, Refused):
+        return {"key": {**owner, "failure": told(refused(heard))}, **SILENT}
+    return {"key": owner, **SILENT, **heard}

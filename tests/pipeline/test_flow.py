@@ -77,7 +77,7 @@ def test_a_second_run_finds_nothing_to_do(ran: tuple[Report, pa.Table], model: P
 
 
 def test_other_options_on_the_same_output_are_refused(ran: tuple[Report, pa.Table], model: Path, corpus: Path) -> None:
-    with pytest.raises(SetupError, match="option beam: 1 there, 3 here"):
+    with pytest.raises(SetupError, match="option beam: not set there, 3 here"):
         transcribe(Transcribe((str(corpus),), ran[0].output, str(model), beam=3))
 
 
