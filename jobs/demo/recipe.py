@@ -59,11 +59,21 @@ class Recipe:
 
 RECIPES: Mapping[Family, Recipe] = {
     "lasr": Recipe((Lap(1108, 0, 2e-3), Lap(900, 10, 1.2e-3))),
-    "hubert": Recipe((Lap(470, 0, 1.5e-3, 2000), Lap(650, 20, 1.3e-3), Lap(1200, 30, 1.3e-3))),
-    "unispeech": Recipe((Lap(250, 1, 8e-4),), "hubert"),
-    "sew-d": Recipe((Lap(800, 2, 1.5e-3), Lap(1500, 22, 1.5e-3)), "hubert"),
+    "hubert": Recipe(
+        (Lap(470, 0, 1.5e-3, 2000), Lap(650, 20, 1.3e-3), Lap(650, 30, 1.3e-3, 1200), Lap(1800, 40, 1.2e-3))
+    ),
+    "unispeech": Recipe((Lap(400, 1, 8e-4),), "hubert"),
+    "sew-d": Recipe((Lap(800, 2, 1.5e-3), Lap(250, 22, 1.5e-3, 1500), Lap(2000, 32, 1.4e-3)), "hubert"),
     "keywords": Recipe((Lap(200, 3, 7e-4),), "hubert"),
-    "speech2text": Recipe((Lap(220, 4, 1.5e-3, 2000), Lap(1000, 14, 1.5e-3), Lap(1000, 24, 1.2e-3))),
+    "speech2text": Recipe(
+        (
+            Lap(220, 4, 1.5e-3, 2000),
+            Lap(1000, 14, 1.5e-3),
+            Lap(600, 24, 1.2e-3, 1000),
+            Lap(2000, 34, 1.2e-3),
+            Lap(2200, 44, 1e-3),
+        )
+    ),
 }
 """In an order in which every beginning is there. To save time, what ships began with HuBERT as it was then: SEW-D after
 its first course, the classifier after its second."""
