@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from jobs.summary import clock
-from pipeline.passes import Tally, Watch
 from pipeline.schema import STATUSES
+from pipeline.tally import Tally, Watch
 
 OFTEN, SELDOM = 0.2, 10.0
 """Seconds between two lines, on a terminal and elsewhere."""

@@ -3,7 +3,7 @@
 from jobs.options import Transcribe
 from jobs.setup import OutputHeldError, SetupError
 from jobs.work import Report, carry_out
-from pipeline.passes import Watch
+from pipeline.tally import Watch
 from pipeline.tasks import Transcription
 
 __all__ = ["OutputHeldError", "Report", "SetupError", "Transcribe", "transcribe"]

@@ -17,14 +17,16 @@ from pipeline.bucketing import Buckets
 from pipeline.inference import Device
 from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
+from pipeline.meters import Meters
 from pipeline.output import OutputDiffersError, add_generation, claim, generations, record_run
-from pipeline.passes import Passes, Tally, Watch, missing_shards
+from pipeline.passes import Passes, missing_shards
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
 from pipeline.reading import Rules
 from pipeline.schema import FAILED, STATUSES
 from pipeline.stitching import Making
 from pipeline.storage import Store
+from pipeline.tally import Tally, Told, Watch
 from pipeline.tasks import Task
 
 
@@ -81,8 +83,16 @@ def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -
             resources,
             Making(options.model, run_id, ready.model.sample_rate, options.written),
             ready.identity.fingerprint,
-            watch,
+            _each(watch, Told(Meters(run_id))),
         ).run()
+
+
+def _each(*watches: Watch) -> Watch:
+    def all_of_them(tally: Tally) -> None:
+        for watch in watches:
+            watch(tally)
+
+    return all_of_them
 
 
 def _unwatched(tally: Tally) -> None:

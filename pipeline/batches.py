@@ -44,11 +44,24 @@ BATCH = pa.schema(
         pa.field("lengths", pa.list_(pa.int64()), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("inputs", pa.large_binary(), nullable=False),
+        pa.field("retries", pa.int32(), nullable=False),
     ]
 )
-"""One batch. `width` is 0 for waveforms, else the features of a frame; a clip of length 0 is not heard."""
+"""One batch. `width` is 0 for waveforms, else the features of a frame; a clip of length 0 is not heard.
+`retries` is how often its reader asked storage again since the batch before."""
 
 WORD = pa.struct([("word", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("confidence", pa.float32())])
+EFFORT = pa.struct(
+    [
+        ("heard", pa.int32()),
+        ("busy", pa.float64()),
+        ("idle", pa.float64()),
+        ("splits", pa.int32()),
+        ("retries", pa.int32()),
+    ]
+)
+"""What a batch took: whether a model heard anything in it, 1 or 0; the seconds in which the device had it, and those in
+which it waited for it; how often it was halved for want of memory; how often its reader asked storage again."""
 HEARD = pa.schema(
     [
         pa.field("key", KEY, nullable=False),
@@ -57,9 +70,11 @@ HEARD = pa.schema(
         pa.field("labels", pa.list_(LABEL)),
         pa.field("seconds", pa.float64(), nullable=False),
         pa.field("padding", pa.float64(), nullable=False),
+        pa.field("effort", EFFORT),
     ]
 )
-"""One segment as the model heard it: words at the recording's samples, and what hearing it cost."""
+"""One segment as the model heard it: words at the recording's samples, and what hearing it cost. A batch's
+effort stands with the first of its segments."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +131,12 @@ def outage(shard: str, message: str) -> Ready:
     return Ready({"shard": shard, "failure": told(Failure("Outage", "sources", message))}, None)
 
 
-def pack(batch: Sequence[Ready]) -> pa.Table:
+def pack(batch: Sequence[Ready], retries: int = 0) -> pa.Table:
     """A batch as one row."""
     inputs = [np.empty(0, np.float32) if ready.inputs is None else ready.inputs for ready in batch]
     width = max((clip.shape[1] for clip in inputs if clip.ndim == 2), default=0)
     buffer = b"".join([np.ascontiguousarray(clip).data for clip in inputs])
-    columns = [[[ready.key for ready in batch]], [[len(clip) for clip in inputs]], [width], [buffer]]
+    columns = [[[ready.key for ready in batch]], [[len(clip) for clip in inputs]], [width], [buffer], [retries]]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, BATCH, strict=True)], schema=BATCH)
 
 

@@ -20,6 +20,8 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 from pipeline.inference import Device, Listener
 from pipeline.quiet import quiet, unannounced
 from pipeline.reading import WORK, Reader, Rules
+from pipeline.standing import Watchman
+from pipeline.tally import Standing
 
 ROUND = 20_000
 """Shards that the engine is given at once: its bookkeeping grows with them."""
@@ -47,6 +49,7 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
     context.max_errored_blocks = -1
     context.enable_progress_bars = context.print_on_execution_start = False
     context.execution_options.preserve_order = False
+    context.custom_execution_callback_classes = [Watchman]
     fewest, most = resources.listeners
     return (
         ray.data.from_arrow([work.slice(i, 1) for i in range(len(work))])
@@ -91,6 +94,11 @@ def heard(work: Iterable[dict[str, object]], rules: Rules, device: Device, resou
     while part := list(islice(shards, ROUND)):
         table = pa.Table.from_pylist(part, WORK)
         yield from flow(table, rules, device, resources).iter_batches(batch_size=None, batch_format="pyarrow")
+
+
+def standing() -> Standing:
+    """The queue before the pool, and the pool, at the latest look."""
+    return Watchman.latest
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A batch that does not fit the device's memory is halved until it does, and a cli
 alone. How a batch is split never shows in its words.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -44,9 +45,11 @@ class Listener:
             torch.set_num_threads(where.threads)
         self.where = where
         self.model = load_model(where.model, where.dtype, where.device, allow_pickle=where.allow_pickle)
+        self._free, self._splits = time.monotonic(), 0
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """One batch -> a row for each of its segments, in its order."""
+        began, self._splits = time.monotonic(), 0
         inputs, owners = clips(batch), keys(batch).to_pylist()
         there = [index for index, clip in enumerate(inputs) if len(clip)]
         with deadline(PATIENCE):
@@ -59,7 +62,18 @@ class Listener:
             {**_row(owner, heard.get(index, SILENT)), "seconds": seconds.get(index, 0.0), "padding": waste}
             for index, owner in enumerate(owners)
         ]
-        return pa.Table.from_pylist(rows, HEARD)
+        return pa.Table.from_pylist([{**rows[0], "effort": self._effort(batch, began, len(there))}, *rows[1:]], HEARD)
+
+    def _effort(self, batch: pa.Table, began: float, clips: int) -> Row:
+        """What this batch took, and how long the device had waited for it."""
+        waited, self._free = began - self._free, time.monotonic()
+        return {
+            "heard": int(clips > 0),
+            "busy": self._free - began,
+            "idle": waited,
+            "splits": self._splits,
+            "retries": batch["retries"][0].as_py(),
+        }
 
     def _heard(self, inputs: Sequence[Inputs], owners: Sequence[Row]) -> Iterator[Fields | Refused]:
         """In halves where the device's memory or the model refuses the whole."""
@@ -71,6 +85,7 @@ class Listener:
             if len(inputs) == 1:
                 yield Refused(str(error).splitlines()[0])
                 return
+            self._splits += is_memory(error)
         else:
             return
         if self.where.device != "cpu":
@@ -84,6 +99,11 @@ class Listener:
         lengths = torch.tensor([len(clip) for clip in inputs])
         padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         return Padded(padded, lengths, (None,) * len(inputs))
+
+
+def is_memory(error: Exception) -> bool:
+    """Whether it is the device's memory that ran out; on a CPU torch says so in words only."""
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def _row(owner: Row, heard: Fields | Refused) -> Row:

@@ -5,9 +5,10 @@ read those recordings again, each decoded in a process of its own and heard in a
 twice even so is written off, as a row that says so.
 """
 
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -22,6 +23,7 @@ from pipeline.reading import Rules
 from pipeline.schema import STATUSES, Failure
 from pipeline.stitching import Making
 from pipeline.storage import Store
+from pipeline.tally import Tally, Watch
 
 CHANCES = 2
 """Careful passes that a recording may be lost in."""
@@ -31,38 +33,6 @@ DRIVERS = 2
 
 class OutageError(Exception):
     """The storage failed for the whole of a pass. What is committed stands; the same command goes on."""
-
-
-@dataclass
-class Tally:
-    """What a run has done so far."""
-
-    shards: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    """Rows by status."""
-    seconds: float = 0.0
-    """Of audio, in finished shards."""
-    heard: float = 0.0
-    """Seconds that models have heard."""
-    room: float = 0.0
-    """Seconds that they would have heard without padding taken off."""
-    already: int = 0
-    """Shards that someone else had written when ours was ready."""
-    passes: int = 0
-    arrivals: Counter[str] = field(default_factory=Counter)
-    """Rows by status, those of open shards among them."""
-    missing: int = 0
-    """What was to be done at the start: bytes of audio, as far as the plan knows them."""
-    done: float = 0.0
-    """What is done of that, as far as is known."""
-
-    @property
-    def padding(self) -> float:
-        """The share of padding in the batches."""
-        return 1 - self.heard / self.room if self.room else 0.0
-
-
-Watch = Callable[[Tally], None]
 
 
 def missing_shards(store: Store) -> dict[str, tuple[int, Place]]:
@@ -97,6 +67,7 @@ class Passes:
         while missing := missing_shards(self.store):
             careful, finished = tally.passes > 0, tally.shards
             tally.passes += 1
+            tally.retries += len(missing) if careful else 0
             tally.missing = tally.missing or sum(weight(place) for _, place in missing.values())
             self._pass({s: p for s, p in missing.items() if careful or s not in suspects}, gathering, tally, careful)
             if suspects and not careful:
@@ -105,6 +76,7 @@ class Passes:
                 raise OutageError(next(iter(gathering.outages.values())))
             if careful:
                 self._blame(gathering, tally, lost)
+            self.watch(tally)
         return tally
 
     def _pass(
@@ -116,13 +88,13 @@ class Passes:
         work = (self._work(generation, place, gathering) for generation, place in missing.values())
         rules, finished = replace(self.rules, apart=careful), tally.done
         for table in flow.heard(work, rules, self.device, self.resources):
-            _count(table, tally)
+            tally.take(table)
             for whole in gathering.take(table):
                 self._commit(whole, missing[whole.shard][0], tally)
                 finished += weight(missing[whole.shard][1])
             self.lease.mark({shard: self.lease.inherited.get(shard, 0) + 1 for shard in gathering.open})
             ahead = sum(weight(missing[s][1]) * gathering.share(s, missing[s][1].rows) for s in gathering.open)
-            tally.done = finished + ahead
+            tally.done, tally.open, tally.standing = finished + ahead, len(gathering.open), flow.standing()
             self.watch(tally)
 
     def _work(self, generation: int, place: Place, gathering: Gathering) -> dict[str, object]:
@@ -138,7 +110,9 @@ class Passes:
     def _commit(self, whole: Whole, generation: int, tally: Tally) -> None:
         self.lease.check()
         stamp = Stamp(self.fingerprint, self.making.run_id, generation)
+        began = time.monotonic()
         ended = commit(self.store, whole.shard, whole.table, whole.expected, stamp)
+        tally.commits.append(time.monotonic() - began)
         tally.shards += 1
         tally.already += not isinstance(ended, Committed)
         tally.counts.update({status: ended.footer.counts.get(status, 0) for status in STATUSES})
@@ -177,9 +151,3 @@ def _named(rows: pa.Table, ordinals: list[int]) -> Iterator[Mapping[str, object]
         row = planned[ordinal] if ordinal < len(planned) and planned[0]["recording_id"] is not None else planned[0]
         known = row["recording_id"] or f"{row['uri']}:{ordinal}"
         yield {**row, "recording_id": known}
-
-
-def _count(table: pa.Table, tally: Tally) -> None:
-    for seconds, padding in zip(table["seconds"].to_pylist(), table["padding"].to_pylist(), strict=True):
-        tally.heard += seconds
-        tally.room += seconds / (1 - padding)

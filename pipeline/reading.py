@@ -21,6 +21,7 @@ from pipeline.planfile import Place, shard_rows
 from pipeline.schema import Recording, Segment
 from pipeline.sources import recordings
 from pipeline.storage import Store, StoreError
+from pipeline.stores.retry import repeats
 
 WORK = pa.schema(
     [
@@ -62,9 +63,9 @@ class Reader:
         """Shards to read -> batches, a table of one row each."""
         heard = (ready for shard in work.to_pylist() for ready in self._shard(shard))
         if self.rules.apart:
-            yield from (pack([ready]) for ready in heard)
+            yield from (pack([ready], repeats()) for ready in heard)
             return
-        yield from map(pack, batches(heard, self.rules.buckets))
+        yield from (pack(batch, repeats()) for batch in batches(heard, self.rules.buckets))
 
     def _shard(self, shard: Mapping[str, object]) -> Iterator[Ready]:
         """A shard to its end, or to where the storage fails; a later pass reads the rest."""

@@ -5,6 +5,7 @@ The clients below are told not to retry by themselves: a create that is repeated
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +13,7 @@ from typing import TypeVar
 from pipeline.stores.errors import StoreError
 
 T = TypeVar("T")
+_repeats: Counter[str] = Counter()
 
 
 @dataclass(frozen=True)
@@ -46,5 +48,11 @@ def patiently(ask: Callable[[], T], patience: Patience) -> T:
         except TransientError as failure:
             if attempt + 1 == patience.attempts:
                 raise StoreError(failure.error.kind, f"{failure.error} (tried {patience.attempts} times)") from None
+            _repeats["new"] += 1
             patience.wait(attempt)
     raise ValueError("no attempts")
+
+
+def repeats() -> int:
+    """How often this process has asked again since this was called last."""
+    return _repeats.pop("new", 0)

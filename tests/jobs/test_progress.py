@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from jobs import progress
-from pipeline.passes import Tally
+from pipeline.tally import Tally
 
 
 class Terminal(io.StringIO):

@@ -1,0 +1,33 @@
+"""How the engine stands while it runs: what waits for the pool, and how large the pool is.
+
+The engine says so only from inside, to a callback of each step of its loop.
+"""
+
+import time
+from typing import ClassVar
+
+from ray.data._internal.execution.execution_callback import ExecutionCallback
+from ray.data._internal.execution.streaming_executor import StreamingExecutor
+
+from pipeline.tally import Standing
+
+EVERY = 0.5
+"""Seconds between two looks: the loop turns far more often."""
+
+
+class Watchman(ExecutionCallback):
+    """Looks now and then; the pool is the last of the stages."""
+
+    latest: ClassVar[Standing] = Standing()
+    looked: ClassVar[float] = 0.0
+
+    def on_execution_step(self, executor: StreamingExecutor) -> None:
+        """Look, if it is time."""
+        if time.monotonic() - Watchman.looked < EVERY or not executor._topology:
+            return
+        Watchman.looked = time.monotonic()
+        pool, state = list(executor._topology.items())[-1]
+        actors = pool.get_actor_info()
+        loaded = actors.running - actors.restarting
+        queued = state.total_enqueued_input_blocks() + max(0, actors.tasks_in_flight - loaded)
+        Watchman.latest = Standing(queued, loaded, actors.pending + actors.restarting)
