@@ -36,7 +36,7 @@ test: check
 bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.models $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.writers $(WRITERS)
-	@test ! -d jobs/demo/corpus || $(BIN)/python -m tests.benchmarks.times
+	@$(BIN)/python -m tests.benchmarks.times
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,31 +1,44 @@
 """How well words are timed and how honest their confidence is: `python -m tests.benchmarks.times`.
 
-A trained checkpoint reads a corpus whose words' times are known (truth.jsonl beside its audio). Words that were read
-right are compared in time; all words in confidence. The temperature is fitted on every second clip and judged on the
-others. Texts are then aligned, which times every word. Kept as JSON.
+Every checkpoint of the demo that writes reads the corpus's sentences, whose words' times are known. Words that were
+read right are compared in time; all words in confidence. The temperature is fitted on every second clip and judged on
+the others. Texts are then aligned, which times every word. Spellers are also searched with a language model of the
+sentences they were trained with, none of which is in the corpus. Printed as tables, kept as JSON.
 """
 
 import argparse
+import datetime
 import json
-import warnings
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
-import soxr
 
+from jobs.demo.evaluate import single
+from jobs.demo.grammar import training_sentences
+from jobs.demo.language import write_language_model
+from jobs.demo.recordings import heard, stored
+from jobs.demo.truth import read_truth
+from jobs.table import aligned
 from models import SpeechModel, load_model
 from models.alignment import Alignment
 from models.calibration import Bin, Judged, expected_calibration_error, fit_temperature, reliability
 from models.heads import CtcHead
+from models.language_model import load_language_model
 from models.protocol import CtcSearch
 from models.transcript import Transcript, Word
 from pipeline.scoring import pair, sum_edits, word_edits
 
 BATCH = 16
+CORPUS, CHECKPOINTS = Path("jobs/demo/corpus"), Path("jobs/demo/checkpoints")
+RESULTS = Path(__file__).parent / "results"
+LEARNED = 20_000
+"""Sentences that the language model is estimated from."""
+BEAM = 10
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,8 @@ class Report:
     checkpoint: str
     clips: int
     word_error_rate: float
+    with_language_model: float | None
+    """Word error rate of a beam search; None for families without a CTC head."""
     read: Errors
     aligned: Errors | None
     """None for families without a CTC head."""
@@ -75,47 +90,72 @@ class Report:
 def main() -> None:
     """Read, judge, print, keep."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.times", description=__doc__)
-    parser.add_argument("--checkpoints", nargs="+", type=Path, help="default: every folder of jobs/demo/checkpoints")
-    parser.add_argument("--corpus", type=Path, default=Path("jobs/demo/corpus"))
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "times.json")
+    parser.add_argument("--checkpoints", nargs="+", type=Path, help="default: those of the demo that write")
+    parser.add_argument("--corpus", type=Path, default=CORPUS)
+    parser.add_argument("--output", type=Path, help="default: results/<date>-times.json")
     options = parser.parse_args()
-    folders = options.checkpoints or sorted(path.parent for path in Path("jobs/demo/checkpoints").glob("*/config.json"))
-    reports = [report(folder, options.corpus) for folder in folders]
-    text = json.dumps([asdict(one) for one in reports], indent=1)
-    options.output.write_text(text + "\n")
-    print(text)
+    folders = options.checkpoints or sorted(path.parent for path in CHECKPOINTS.glob("*/config.json"))
+    clips = list(read_clips(options.corpus))
+    models = ((folder.name, load_model(folder)) for folder in folders)
+    reports = [report(name, model, clips) for name, model in models if model.head.search is not None]
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    found = {"date": today, "checkpoints": [asdict(one) for one in reports]}
+    (options.output or RESULTS / f"{today}-times.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(tables(reports))
 
 
-def report(folder: Path, corpus: Path) -> Report:
+def report(name: str, model: SpeechModel, clips: Sequence[Said]) -> Report:
     """Judge one checkpoint."""
-    model = load_model(folder)
-    clips = list(read_clips(corpus, model.sample_rate))
-    told = transcribe(model, clips)
-    edits = sum_edits(word_edits(clip.text, one.text) for clip, one in zip(clips, told, strict=True))
+    told, ctc = transcribe(model, clips), isinstance(model.head, CtcHead)
     return Report(
-        checkpoint=folder.name,
+        checkpoint=name,
         clips=len(clips),
-        word_error_rate=edits.rate,
+        word_error_rate=error_rate(clips, told),
+        with_language_model=error_rate(clips, transcribe(model, clips, worded())) if ctc else None,
         read=read_errors(clips, told, model.sample_rate),
-        aligned=aligned_errors(model, clips) if isinstance(model.head, CtcHead) else None,
-        confidence=honesty(model, clips) if isinstance(model.head, CtcHead) else [_honesty(1.0, judged(clips, told))],
+        aligned=aligned_errors(model, clips) if ctc else None,
+        confidence=honesty(model, clips) if ctc else [_honesty(1.0, judged(clips, told))],
     )
 
 
-def read_clips(corpus: Path, sample_rate: int, longest_seconds: float = 30.0) -> Iterator[Said]:
-    """The recordings of a corpus that lie in files of their own and are one clip long."""
-    for line in (corpus / "truth.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        path = corpus / row["file"]
-        if row["channel"] is not None or row["seconds"] > longest_seconds or not row["words"] or not path.is_file():
-            continue
-        try:
-            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError:
-            warnings.warn(f"{path.suffix} is not read by soundfile: {path.name} is left out", stacklevel=2)
-            continue
-        mono = soxr.resample(samples.mean(1), rate, sample_rate) if rate != sample_rate else samples.mean(1)
-        yield Said(mono.astype(np.float32), row["text"], tuple(tuple(word) for word in row["words"]))
+def tables(reports: Sequence[Report]) -> str:
+    """For people: times, then confidence."""
+    times = [("milliseconds", "words", "start median", "95th", "end median", "95th")]
+    for one in reports:
+        for way, errors in (("read", one.read), ("aligned", one.aligned)):
+            if errors is not None:
+                found = (errors.start_median, errors.start_95th, errors.end_median, errors.end_95th)
+                times.append((f"{one.checkpoint}, {way}", str(errors.words), *(f"{value:.0f}" for value in found)))
+    sure = [("confidence", "error rate", "with words known", "calibration error", "after scaling", "by")]
+    for one in reports:
+        known = "" if one.with_language_model is None else f"{one.with_language_model:.1%}"
+        first, last = one.confidence[0], one.confidence[-1]
+        scaled = (
+            (f"{last.expected_calibration_error:.3f}", f"{last.temperature:.2f}") if last is not first else ("", "")
+        )
+        before = f"{first.expected_calibration_error:.3f}"
+        sure.append((one.checkpoint, f"{one.word_error_rate:.1%}", known, before, *scaled))
+    return f"{aligned(times)}\n\n{aligned(sure)}"
+
+
+def read_clips(corpus: Path) -> Iterator[Said]:
+    """The corpus's sentences, in whatever form they lie there."""
+    for truth in read_truth(corpus):
+        if single(truth) and truth.kind != "keyword":
+            yield Said(heard(stored(corpus, truth))[0], truth.text, truth.words)
+
+
+def worded() -> CtcSearch:
+    """A search that knows which words follow which."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "words.arpa"
+        write_language_model(islice(training_sentences(0), LEARNED), path)
+        return CtcSearch(beam=BEAM, language_model=load_language_model(path))
+
+
+def error_rate(clips: Sequence[Said], told: Sequence[Transcript]) -> float:
+    """Of words, over all clips."""
+    return sum_edits(word_edits(clip.text, one.text) for clip, one in zip(clips, told, strict=True)).rate
 
 
 def transcribe(model: SpeechModel, clips: Sequence[Said], search: CtcSearch | None = None) -> list[Transcript]:

@@ -1,6 +1,7 @@
 """The checkpoints that ship, on the corpus that ships."""
 
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,16 @@ from jobs.demo.evaluate import (
     texts,
     word_error_rate,
 )
+from jobs.demo.grammar import training_sentences
+from jobs.demo.language import write_language_model
 from jobs.demo.recordings import heard, stored
 from jobs.demo.speech import Samples
 from jobs.demo.truth import Truth, read_truth
 from models import load_model
+from models.language_model import load_language_model
+from models.protocol import CtcSearch
+from models.transcript import Transcript
+from pipeline.scoring import sum_edits, word_edits
 
 CHECKPOINTS, CORPUS = recipe.CHECKPOINTS, recipe.CORPUS
 FIGURES = read_figures(CHECKPOINTS)
@@ -74,6 +81,22 @@ def test_transformers_reads_the_same_words(name: str) -> None:
             ids = model(**inputs).logits.argmax(-1)
         theirs = processor.tokenizer.decode(ids[0])
         assert theirs == mine
+
+
+def test_a_language_model_of_the_training_sentences_takes_errors_away(tmp_path: Path) -> None:
+    write_language_model(islice(training_sentences(0), 20_000), tmp_path / "words.arpa")
+    search = CtcSearch(beam=10, language_model=load_language_model(tmp_path / "words.arpa"))
+    truths = [truth for truth in read_truth(CORPUS) if single(truth) and truth.kind != "keyword"][::5]
+    model = load_model(str(CHECKPOINTS / "hubert"))
+    samples = [heard(stored(CORPUS, truth))[0] for truth in truths]
+    alone, told = (model.transcribe(samples, one) for one in (None, search))
+    rates = [
+        sum_edits(
+            word_edits(t.text, r.text) for t, r in zip(truths, read, strict=True) if isinstance(r, Transcript)
+        ).rate
+        for read in (alone, told)
+    ]
+    assert 0 < rates[1] < 0.7 * rates[0]
 
 
 @pytest.mark.skipif("speech2text" not in FIGURES, reason="no Speech2Text checkpoint ships")
