@@ -4,11 +4,22 @@ from pathlib import Path
 
 from models.checkpoint import CheckpointError, read_checkpoint, read_frontend
 from models.frontend import Frontend
+from models.language_model import load_language_model
 from models.model import SpeechModel
+from models.protocol import CtcSearch, Generation
 from models.sources import fetch
 from models.wanted import SourceError
 
-__all__ = ["CheckpointError", "SourceError", "SpeechModel", "load_frontend", "load_model"]
+__all__ = [
+    "CheckpointError",
+    "CtcSearch",
+    "Generation",
+    "SourceError",
+    "SpeechModel",
+    "load_frontend",
+    "load_language_model",
+    "load_model",
+]
 
 
 def load_model(

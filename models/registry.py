@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from models import hubert, lasr, sew_d, speech2text, unispeech
+from models.classifier import Classifier
 from models.config import LARGEST, ClassifierConfig, ConfigError, CtcConfig, Json, read, require_sound
 from models.encoder import Design, Encoder
 from models.frontend import Fbank, Frontend, LogMel, Waveform
 from models.generation import read_rules
-from models.heads import Classifier, CtcHead, Head, NoHead, Quantizer, QuantizerConfig
+from models.heads import CtcHead, Head, NoHead
+from models.quantizer import Quantizer, QuantizerConfig
 from models.weights import Form, Pointwise, Row, Same, WeightMap, same
 from models.writer import BareDecoder, Writer
 
