@@ -4,7 +4,6 @@ Everything that can be wrong with the set-up is looked for before a cluster star
 """
 
 import tempfile
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from jobs.options import Work
 from jobs.setup import OutputHeldError, Ready, SetupError, checked, rules
 from pipeline import flow
 from pipeline.bucketing import Buckets
+from pipeline.course import Course, Sample
 from pipeline.inference import Device
 from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
@@ -46,6 +46,10 @@ class Report:
     storage: str
     """What the output's store promised."""
     settings: Mapping[str, object] = field(default_factory=dict)
+    readers: int = 0
+    """Readers of the pool before the models."""
+    course: tuple[Sample, ...] = ()
+    """What was done by when."""
 
     @property
     def failed(self) -> int:
@@ -55,15 +59,16 @@ class Report:
 
 def carry_out(options: Work, task: Task, watch: Watch | None = None) -> Report:
     """Do what is planned and not done; `SetupError` says why nothing could start."""
-    began, run_id = time.monotonic(), _run_id()
+    course, run_id = Course(), _run_id()
     ready = checked(options, task)
     store = ready.store
     try:
         claim(store, ready.identity)
         with Lease(store, run_id) as lease:
             _plan(options, store)
-            tally = _run(options, ready, lease, run_id, watch or _unwatched) if missing_shards(store) else Tally()
-            report = _report(options, run_id, tally, time.monotonic() - began, ready.storage)
+            watches = _each(watch or _unwatched, Told(Meters(run_id)), course)
+            tally = _run(options, ready, lease, run_id, watches) if missing_shards(store) else Tally()
+            report = _report(options, run_id, tally, course, ready.storage)
             record_run(store, run_id, asdict(report))
             return report
     except LeaseHeldError as error:
@@ -83,7 +88,7 @@ def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -
             resources,
             Making(options.model, run_id, ready.model.sample_rate, options.written),
             ready.identity.fingerprint,
-            _each(watch, Told(Meters(run_id))),
+            watch,
         ).run()
 
 
@@ -116,16 +121,18 @@ def _run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
 
 
-def _report(options: Work, run_id: str, tally: Tally, wall: float, storage: str) -> Report:
+def _report(options: Work, run_id: str, tally: Tally, course: Course, storage: str) -> Report:
     return Report(
         run_id=run_id,
         output=options.output,
         counts={status: tally.counts[status] for status in STATUSES},
         shards=tally.shards,
         audio_seconds=tally.seconds,
-        wall_seconds=wall,
+        wall_seconds=course.elapsed,
         padding=tally.padding,
         passes=tally.passes,
         storage=storage,
         settings=asdict(options),
+        readers=tally.readers,
+        course=course.samples,
     )

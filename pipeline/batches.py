@@ -45,10 +45,11 @@ BATCH = pa.schema(
         pa.field("width", pa.int32(), nullable=False),
         pa.field("inputs", pa.large_binary(), nullable=False),
         pa.field("retries", pa.int32(), nullable=False),
+        pa.field("reading", pa.float64(), nullable=False),
     ]
 )
 """One batch. `width` is 0 for waveforms, else the features of a frame; a clip of length 0 is not heard.
-`retries` is how often its reader asked storage again since the batch before."""
+`retries` is how often its reader asked storage again since the batch before, `reading` the seconds that it took."""
 
 WORD = pa.struct([("word", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("confidence", pa.float32())])
 EFFORT = pa.struct(
@@ -58,10 +59,12 @@ EFFORT = pa.struct(
         ("idle", pa.float64()),
         ("splits", pa.int32()),
         ("retries", pa.int32()),
+        ("reading", pa.float64()),
     ]
 )
 """What a batch took: whether a model heard anything in it, 1 or 0; the seconds in which the device had it, and those in
-which it waited for it; how often it was halved for want of memory; how often its reader asked storage again."""
+which it waited for it; how often it was halved for want of memory; how often its reader asked storage again, and
+the seconds that its reader took for it."""
 HEARD = pa.schema(
     [
         pa.field("key", KEY, nullable=False),
@@ -131,12 +134,13 @@ def outage(shard: str, message: str) -> Ready:
     return Ready({"shard": shard, "failure": told(Failure("Outage", "sources", message))}, None)
 
 
-def pack(batch: Sequence[Ready], retries: int = 0) -> pa.Table:
+def pack(batch: Sequence[Ready], retries: int = 0, reading: float = 0.0) -> pa.Table:
     """A batch as one row."""
     inputs = [np.empty(0, np.float32) if ready.inputs is None else ready.inputs for ready in batch]
     width = max((clip.shape[1] for clip in inputs if clip.ndim == 2), default=0)
     buffer = b"".join([np.ascontiguousarray(clip).data for clip in inputs])
-    columns = [[[ready.key for ready in batch]], [[len(clip) for clip in inputs]], [width], [buffer], [retries]]
+    lengths = [len(clip) for clip in inputs]
+    columns = [[[ready.key for ready in batch]], [lengths], [width], [buffer], [retries], [reading]]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, BATCH, strict=True)], schema=BATCH)
 
 

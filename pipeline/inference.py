@@ -73,6 +73,7 @@ class Listener:
             "idle": waited,
             "splits": self._splits,
             "retries": batch["retries"][0].as_py(),
+            "reading": batch["reading"][0].as_py(),
         }
 
     def _heard(self, inputs: Sequence[Inputs], owners: Sequence[Row]) -> Iterator[Fields | Refused]:

@@ -61,7 +61,7 @@ class Passes:
     def run(self) -> Tally:
         """Do what the plans hold and the table does not."""
         gathering = Gathering(self.making)
-        tally = Tally(arrivals=gathering.arrivals)
+        tally = Tally(arrivals=gathering.arrivals, readers=self.resources.readers)
         lost: Counter[tuple[str, int]] = Counter()
         suspects = {shard for shard, times in self.lease.inherited.items() if times >= DRIVERS}
         while missing := missing_shards(self.store):

@@ -5,6 +5,7 @@ batch, and the end of the stream empties the window of the bucketing, for which 
 yields depends on its shards alone, so that an engine that runs it again gets the same.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -62,10 +63,10 @@ class Reader:
     def __call__(self, work: pa.Table) -> Iterator[pa.Table]:
         """Shards to read -> batches, a table of one row each."""
         heard = (ready for shard in work.to_pylist() for ready in self._shard(shard))
-        if self.rules.apart:
-            yield from (pack([ready], repeats()) for ready in heard)
-            return
-        yield from (pack(batch, repeats()) for batch in batches(heard, self.rules.buckets))
+        began = time.monotonic()
+        for batch in ([ready] for ready in heard) if self.rules.apart else batches(heard, self.rules.buckets):
+            yield pack(batch, repeats(), time.monotonic() - began)
+            began = time.monotonic()  # while it waited to be asked, it did nothing
 
     def _shard(self, shard: Mapping[str, object]) -> Iterator[Ready]:
         """A shard to its end, or to where the storage fails; a later pass reads the rest."""

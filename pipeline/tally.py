@@ -45,6 +45,10 @@ class Tally:
     """Seconds in which devices had a batch, over all of them."""
     idle: float = 0.0
     """Seconds in which they waited for one."""
+    readers: int = 0
+    """Of the pool before the models."""
+    reading: float = 0.0
+    """Seconds in which readers made batches, over all of them."""
     splits: int = 0
     """Batches that were halved because they did not fit the device's memory."""
     already: int = 0
@@ -93,6 +97,7 @@ class Tally:
             self.batches += effort["heard"]
             self.busy += effort["busy"]
             self.idle += effort["idle"]
+            self.reading += effort["reading"]
             self.splits += effort["splits"]
             self.repeats += effort["retries"]
 

@@ -1,6 +1,7 @@
 """A reader's shards become batches, and an outage of the storage is told apart from bad data."""
 
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def test_what_has_arrived_is_not_read_again_but_is_counted(output: str) -> None:
 
 
 def test_two_readings_of_the_same_shards_are_the_same(output: str) -> None:
-    once, again = (list(reader(output)(work(output, []))) for _ in range(2))
+    readings = [list(reader(output)(work(output, []))) for _ in range(2)]
+    once, again = ([batch.drop_columns("reading") for batch in batches] for batches in readings)  # but for its seconds
     assert once == again
 
 
@@ -85,3 +87,12 @@ def test_an_outage_ends_the_shard_without_a_census(output: str, monkeypatch: pyt
     (key,) = read(reader(output)(work(output, [])))
     assert (key["ordinal"], key["census"]) == (None, None)
     assert key["failure"]["message"] == "s3://bucket cannot be reached"  # type: ignore[index]
+
+
+def test_the_seconds_of_a_batch_are_those_of_its_making_and_not_of_the_wait_after_it(output: str) -> None:
+    batches = reader(output, apart=True)(work(output, []))
+    first = next(batches)
+    time.sleep(1.0)
+    second = next(batches)
+    assert first["reading"][0].as_py() > 0
+    assert 0 < second["reading"][0].as_py() < 1.0

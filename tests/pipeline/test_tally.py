@@ -44,17 +44,18 @@ def listener(task: Transcription) -> Listener:
     return Listener(Device(str(published("lasr-ctc").folder), task=task))
 
 
-def batch(clips: int, frames: int = 100, retries: int = 0) -> pa.Table:
+def batch(clips: int, frames: int = 100, retries: int = 0, reading: float = 0.0) -> pa.Table:
     inputs = torch.randn(frames, 128).numpy()
-    return pack([Ready({**KEY, "ordinal": number}, inputs, 1.0) for number in range(clips)], retries)
+    return pack([Ready({**KEY, "ordinal": number}, inputs, 1.0) for number in range(clips)], retries, reading)
 
 
 def test_a_batch_says_once_what_it_took() -> None:
     hears = listener(Narrow())
-    effort = hears(batch(5, retries=3))["effort"].to_pylist()
+    effort = hears(batch(5, retries=3, reading=1.5))["effort"].to_pylist()
     assert effort[1:] == [None] * 4
     assert effort[0]["heard"] == 1
     assert effort[0]["retries"] == 3
+    assert effort[0]["reading"] == 1.5
     assert effort[0]["splits"] == 2, "five clips in halves of two and three, three in halves of one and two"
     assert effort[0]["busy"] > 0 and effort[0]["idle"] >= 0
     assert hears(batch(2))["effort"][0].as_py()["splits"] == 0, "a later batch does not repeat it"
@@ -85,7 +86,7 @@ def test_a_watcher_is_told_every_gauge_and_its_sums_are_the_tally() -> None:
     tally, board = Tally(missing=100), Board()
     told = Told(board)
     for turn in range(3):
-        tally.take(heard(10.0, 0.2, {"heard": 1, "busy": 2.0, "idle": 1.0, "splits": 1, "retries": 2}))
+        tally.take(heard(10.0, 0.2, {"heard": 1, "busy": 2.0, "idle": 1.0, "splits": 1, "retries": 2, "reading": 0.5}))
         tally.arrivals.update(ok=1, failed=turn)
         tally.shards, tally.retries, tally.cost = turn + 1, turn, 0.5 * turn
         tally.open, tally.done, tally.standing = 7 - turn, 10.0 * turn, Standing(5, 2, 1)
