@@ -3,6 +3,7 @@
 Nothing heavy is imported here, so that `--help` is quick.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
@@ -14,6 +15,8 @@ CUTS = ("quiet", "silero", "none")
 DTYPES = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda")
 
+PRICE = re.compile(r"\s*([^=]*[^=\s])\s*=\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*")
+"""A kind of node, and what its hour costs."""
 MANY = Parameter(negative="")
 """An option that may be named several times, and not emptied."""
 SWITCH = Parameter(negative="", show_default=False)
@@ -78,6 +81,13 @@ class Work:
     """A Ray cluster to run on; without it, one is started on this machine."""
     cpus: int | None = None
     """Cores of this machine to use; without it, all."""
+    pool: str | None = None
+    """Models that hear at once: `2`, or `1-8` to grow and shrink with the nodes and the work; without it, one on each
+    GPU, or one for every four cores."""
+    price: Annotated[tuple[str, ...], MANY] = ()
+    """What an hour of a node costs, by its kind: cpu=0.04, gpu=2.5, or the name of its group. In YAML a mapping."""
+    metrics_port: int | None = None
+    """Where this machine's own cluster offers its metrics to Prometheus; without it, anywhere free."""
 
     @property
     def decisive(self) -> Mapping[str, str | int | float | bool | None]:
@@ -89,9 +99,30 @@ class Work:
         """The language of the texts, where it is known."""
         return None
 
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """The fewest and the most models, where they are given."""
+        found = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", self.pool or "")
+        return None if found is None else (int(found[1]), int(found[2] or found[1]))
+
+    @property
+    def prices(self) -> dict[str, float]:
+        """Per hour of a node, by its kind."""
+        found = [PRICE.fullmatch(written) for written in self.price]
+        return {price[1]: float(price[2]) for price in found if price is not None}
+
     def flaws(self) -> list[str]:
         """Every value that cannot be meant, in a sentence each."""
-        return [*self._names(), *self._numbers()]
+        return [*self._names(), *self._numbers(), *self._cluster()]
+
+    def _cluster(self) -> Iterator[str]:
+        if self.pool is not None and not (self.bounds and 1 <= self.bounds[0] <= self.bounds[1]):
+            yield f"pool is {self.pool!r}: it must be a number of models, as in 2, or two bounds, as in 1-8"
+        if self.metrics_port is not None and not 0 < self.metrics_port < 1 << 16:
+            yield f"metrics_port is {self.metrics_port}: it must be a port, 1 to 65535"
+        for written in self.price:
+            if PRICE.fullmatch(written) is None:
+                yield f"price is {written!r}: it must be a kind of node and what its hour costs, as in gpu=2.5"
 
     def _names(self) -> Iterator[str]:
         choices = {"channels": CHANNELS, "cut": CUTS, "dtype": DTYPES, "device": DEVICES}

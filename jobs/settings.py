@@ -38,7 +38,12 @@ def read(path: str, known: Iterable[str]) -> dict[str, object]:
     names = list(known)
     if problems := [_unknown(path, key, names) for key in settings if key not in names]:
         raise CycloptsError(msg="\n".join(problems))
-    return {key: value for key, value in settings.items() if value is not None}
+    return {key: _typed(value) for key, value in settings.items() if value is not None}
+
+
+def _typed(value: object) -> object:
+    """As it would be typed: a mapping is `name=value`, once for each."""
+    return [f"{name}={of}" for name, of in value.items()] if isinstance(value, dict) else value
 
 
 def _unknown(path: str, key: str, known: list[str]) -> str:

@@ -60,9 +60,14 @@ def _counts(report: Report, outcome: Outcome) -> str:
         head = (
             f"{clock(report.audio_seconds)} of audio in {clock(report.wall_seconds)}, {rate:,.1f} times real time, "
             f"{report.padding:.1%} padding."
+            f"{_cost(report)}"
         )
     counts = ", ".join(f"{count:,} {status}" for status, count in outcome.counts.items() if count)
     return f"{head}\nThe table has {sum(outcome.counts.values()):,} rows: {counts or 'none'}."
+
+
+def _cost(report: Report) -> str:
+    return "" if report.cost is None else f" It cost {report.cost:.4g}, {report.hourly_cost or 0:.4g} an hour of audio."
 
 
 def _failed(outcome: Outcome) -> str:

@@ -22,6 +22,7 @@ from pipeline.output import OutputDiffersError, add_generation, claim, generatio
 from pipeline.passes import Passes, missing_shards
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
+from pipeline.prices import Bill, Prices
 from pipeline.reading import Rules
 from pipeline.schema import FAILED, STATUSES
 from pipeline.stitching import Making
@@ -50,6 +51,17 @@ class Report:
     """Readers of the pool before the models."""
     course: tuple[Sample, ...] = ()
     """What was done by when."""
+    batches: int = 0
+    idle_share: float = 0.0
+    """The part of the devices' time in which they waited."""
+    splits: int = 0
+    """Batches that were halved because they did not fit the device's memory."""
+    retries: int = 0
+    """Shards that were read again, and requests that storage was asked again."""
+    cost: float | None = None
+    """What the cluster cost, in the unit of the given prices; None without prices."""
+    hourly_cost: float | None = None
+    """The same for an hour of audio."""
 
     @property
     def failed(self) -> int:
@@ -79,7 +91,9 @@ def carry_out(options: Work, task: Task, watch: Watch | None = None) -> Report:
 
 def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
     buckets = Buckets(options.window, budget=options.batch_seconds)
-    with flow.cluster(options.address, options.cpus) as resources:
+    pool, port = options.bounds, options.metrics_port
+    with flow.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
+        bill = Bill(Prices(options.prices), flow.nodes)
         return Passes(
             ready.store,
             lease,
@@ -88,7 +102,7 @@ def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -
             resources,
             Making(options.model, run_id, ready.model.sample_rate, options.written),
             ready.identity.fingerprint,
-            watch,
+            _each(bill, watch),
         ).run()
 
 
@@ -135,4 +149,10 @@ def _report(options: Work, run_id: str, tally: Tally, course: Course, storage: s
         settings=asdict(options),
         readers=tally.readers,
         course=course.samples,
+        batches=tally.batches,
+        idle_share=tally.idle_share,
+        splits=tally.splits,
+        retries=tally.retries + tally.repeats,
+        cost=tally.cost if options.prices else None,
+        hourly_cost=tally.hourly_cost,
     )

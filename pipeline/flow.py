@@ -16,8 +16,11 @@ from itertools import islice
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data.context import AutoscalingConfig
 
 from pipeline.inference import Device, Listener
+from pipeline.leaving import leave
+from pipeline.prices import CPU, GPU, Names
 from pipeline.quiet import quiet, unannounced
 from pipeline.reading import WORK, Reader, Rules
 from pipeline.standing import Watchman
@@ -25,6 +28,12 @@ from pipeline.tally import Standing
 
 ROUND = 20_000
 """Shards that the engine is given at once: its bookkeeping grows with them."""
+
+
+NAMES = ("ray.io/node-group", "ray.io/node-type", "node.kubernetes.io/instance-type")
+"""Labels by which a cluster's makers tell their nodes apart."""
+IN_FLIGHT = 2
+"""Batches that a model has in hand: the one that it hears, and the next."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,9 @@ class Resources:
     reader_memory: int = 2 << 30
     """Bytes that a reader is expected to take."""
     listeners: tuple[int, int] = (1, 1)
-    """The pool's bounds: it starts at the first and grows to the second while there is work."""
+    """The pool's bounds."""
+    begun: int = 1
+    """Models that the pool begins with, all loading at once: as many as have room, within the bounds."""
     listener_cpus: float = 1.0
     listener_gpus: float = 0.0
     listener_memory: int = 2 << 30
@@ -51,11 +62,12 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
     context.execution_options.preserve_order = False
     context.custom_execution_callback_classes = [Watchman]
     fewest, most = resources.listeners
+    context.autoscaling_config = growth(fewest, most)
     return (
         ray.data.from_arrow([work.slice(i, 1) for i in range(len(work))])
         .map_batches(
             Reader,
-            fn_constructor_args=(rules,),
+            fn_constructor_args=(rules, leave),
             batch_size=None,
             batch_format="pyarrow",
             compute=ActorPoolStrategy(size=resources.readers, max_tasks_in_flight_per_actor=2),
@@ -65,21 +77,32 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
         )
         .map_batches(
             Listener,
-            fn_constructor_args=(device,),
-            batch_size=None,
+            fn_constructor_args=(device, leave),
+            batch_size=1,
             batch_format="pyarrow",
             zero_copy_batch=True,
             compute=ActorPoolStrategy(
                 min_size=fewest,
                 max_size=most,
-                initial_size=fewest,
-                max_tasks_in_flight_per_actor=1 if rules.apart else 2,
+                initial_size=resources.begun,
+                max_tasks_in_flight_per_actor=1 if rules.apart else IN_FLIGHT,
             ),
             num_cpus=resources.listener_cpus,
             num_gpus=resources.listener_gpus,
             memory=resources.listener_memory,
             ray_remote_args_fn=retries,
         )
+    )
+
+
+def growth(fewest: int, most: int) -> AutoscalingConfig:
+    """When the pool grows and shrinks: in one step from the smallest to the largest, if there is room and work.
+
+    The engine's own threshold lets it grow by one model at a time, each waiting for the one before to load.
+    """
+    saturated = max(0.1, min(1.0, IN_FLIGHT * fewest / most))
+    return AutoscalingConfig(
+        actor_pool_util_upscaling_threshold=saturated, actor_pool_util_downscaling_threshold=saturated / 2
     )
 
 
@@ -101,22 +124,38 @@ def standing() -> Standing:
     return Watchman.latest
 
 
+def nodes() -> list[Names]:
+    """What each node of the cluster may be called: its group's name, its type, and whether it has a GPU."""
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return [(*_labels(node["Labels"]), GPU if node["Resources"].get("GPU") else CPU) for node in alive]
+
+
+def _labels(labels: Mapping[str, str]) -> list[str]:
+    return [labels[name] for name in NAMES if labels.get(name)]
+
+
 @contextmanager
-def cluster(address: str | None = None, cpus: int | None = None, folder: str | None = None) -> Iterator[Resources]:
+def cluster(
+    address: str | None = None,
+    cpus: int | None = None,
+    folder: str | None = None,
+    pool: tuple[int, int] | None = None,
+    metrics_port: int | None = None,
+) -> Iterator[Resources]:
     """A cluster to run on, with what to ask it for: the one at `address`, or one of this process alone."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_task_oom_retries", "2")
     quiet()
     with unannounced():
-        _start(address, cpus, folder)
+        _start(address, cpus, folder, metrics_port)
     try:
-        yield resources(ray.cluster_resources())  # type: ignore[no-untyped-call]
+        yield resources(ray.cluster_resources(), pool)  # type: ignore[no-untyped-call]
     finally:
         ray.shutdown()
 
 
-def _start(address: str | None, cpus: int | None, folder: str | None) -> None:
+def _start(address: str | None, cpus: int | None, folder: str | None, metrics_port: int | None) -> None:
     if address is None or address == "local":
         ray.init(
             address="local",
@@ -125,20 +164,23 @@ def _start(address: str | None, cpus: int | None, folder: str | None) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             _temp_dir=folder,
+            _metrics_export_port=metrics_port,
         )
     else:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
 
 
-def resources(there: Mapping[str, float]) -> Resources:
-    """What suits a machine or a cluster: a model on each GPU, or one for every four cores."""
+def resources(there: Mapping[str, float], pool: tuple[int, int] | None = None) -> Resources:
+    """What suits a machine or a cluster: a model on each GPU, or one for every four cores, unless bounds are given."""
     cpus, gpus, memory = there.get("CPU", 1.0), int(there.get("GPU", 0)), there.get("memory", 8 << 30)
     if gpus:
         readers = max(1, min(8 * gpus, int(cpus) - gpus))
-        return Resources(readers=readers, reader_cpus=1.0, listeners=(gpus, gpus), listener_cpus=1.0, listener_gpus=1.0)
-    pool = max(1, int(cpus) // 4)
+        fewest, most = pool or (gpus, gpus)
+        begun = max(fewest, min(gpus, most))
+        return Resources(readers, 1.0, listeners=(fewest, most), begun=begun, listener_gpus=1.0)
     readers = max(1, int(cpus) // 8)
-    each = max(0.5, (cpus - 0.5 * readers) / pool)
-    share = int(0.8 * memory / (pool + readers))
-    found = Resources(readers=readers, listeners=(pool, pool), listener_cpus=each)
-    return replace(found, reader_memory=min(2 << 30, share), listener_memory=min(2 << 30, share))
+    fewest, most = pool or (max(1, int(cpus) // 4),) * 2
+    each = max(0.5, (cpus - 0.5 * readers) / most)
+    share = min(2 << 30, int(0.8 * memory / (most + readers)))
+    found = Resources(readers=readers, listeners=(fewest, most), begun=most, listener_cpus=each)
+    return replace(found, reader_memory=share, listener_memory=share)

@@ -17,6 +17,7 @@ from pipeline.batches import HEARD, Inputs, clips, keys, told
 from pipeline.bucketing import padding
 from pipeline.deadline import deadline
 from pipeline.decoding import SILENT, Fields, refused
+from pipeline.staying import Leave, stay
 from pipeline.tasks import Row, Task, Transcription
 
 PATIENCE = 600.0
@@ -40,15 +41,16 @@ class Device:
 class Listener:
     """Hears batches."""
 
-    def __init__(self, where: Device) -> None:
+    def __init__(self, where: Device, leave: Leave = stay) -> None:
         if where.device == "cpu":
             torch.set_num_threads(where.threads)
-        self.where = where
+        self.where, self.leave = where, leave
         self.model = load_model(where.model, where.dtype, where.device, allow_pickle=where.allow_pickle)
         self._free, self._splits = time.monotonic(), 0
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """One batch -> a row for each of its segments, in its order."""
+        self.leave()
         began, self._splits = time.monotonic(), 0
         inputs, owners = clips(batch), keys(batch).to_pylist()
         there = [index for index, clip in enumerate(inputs) if len(clip)]

@@ -21,6 +21,7 @@ from pipeline.features import features
 from pipeline.planfile import Place, shard_rows
 from pipeline.schema import Recording, Segment
 from pipeline.sources import recordings
+from pipeline.staying import Leave, stay
 from pipeline.storage import Store, StoreError
 from pipeline.stores.retry import repeats
 
@@ -55,13 +56,14 @@ class Rules:
 class Reader:
     """Reads shards, on an actor."""
 
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
+    def __init__(self, rules: Rules, leave: Leave = stay) -> None:
+        self.rules, self.leave = rules, leave
         self.frontend = load_frontend(rules.model)
         self.cut: Cut = Decoder(rules.audio).segments if rules.apart else self._cut
 
     def __call__(self, work: pa.Table) -> Iterator[pa.Table]:
         """Shards to read -> batches, a table of one row each."""
+        self.leave()
         heard = (ready for shard in work.to_pylist() for ready in self._shard(shard))
         began = time.monotonic()
         for batch in ([ready] for ready in heard) if self.rules.apart else batches(heard, self.rules.buckets):

@@ -84,6 +84,11 @@ class Tally:
         return self.idle / (self.idle + self.busy) if self.idle else 0.0
 
     @property
+    def hourly_cost(self) -> float | None:
+        """What an hour of audio has cost so far; None where no prices are known, or nothing is heard."""
+        return 3600 * self.cost / self.heard if self.cost and self.heard else None
+
+    @property
     def share(self) -> float:
         """The part of the run that is done, as far as is known."""
         return min(1.0, self.done / self.missing) if self.missing else 0.0

@@ -23,6 +23,13 @@ def test_it_says_counts_hours_speed_and_the_time_left() -> None:
     assert said == "25% | 1,200 ok, 3 failed | 2.00 h of audio | 120.0x real time | about 3 min 00 s left"
 
 
+def test_it_says_what_an_hour_of_audio_costs_where_prices_are_known() -> None:
+    dear = tally()
+    dear.cost = 0.5
+    assert "| 0.25 an hour of audio |" in progress.sentence(dear, elapsed=60.0)
+    assert "an hour of audio" not in progress.sentence(tally(), elapsed=60.0)
+
+
 @pytest.mark.parametrize("done", [0.0, 1_000.0])
 def test_the_end_is_not_guessed_before_there_is_ground_for_it_nor_after(done: float) -> None:
     assert "left" not in progress.sentence(tally(done), elapsed=60.0)

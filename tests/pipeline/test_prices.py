@@ -1,0 +1,35 @@
+"""What a run costs, on a cluster whose nodes come and go."""
+
+import pytest
+
+from pipeline import prices
+from pipeline.prices import Bill, Prices
+from pipeline.tally import Tally
+
+
+def test_a_node_costs_what_its_most_telling_name_costs() -> None:
+    found = Prices({"cpu": 0.04, "gpu": 2.5, "spot-gpu": 0.9})
+    assert found.of(("gpu",)) == 2.5
+    assert found.of(("spot-gpu", "gpu")) == 0.9
+    assert found.of(("a-group-without-a-price", "cpu")) == 0.04
+    assert found.of(("tpu",)) == 0.0
+    assert found.together([("cpu",), ("spot-gpu", "gpu"), ("gpu",)]) == pytest.approx(3.44)
+
+
+def test_a_node_is_paid_for_while_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, there = [0.0], [("cpu",)]
+    monkeypatch.setattr(prices.time, "monotonic", lambda: clock[0])
+    bill, tally = Bill(Prices({"cpu": 1.0, "gpu": 10.0}), lambda: list(there)), Tally()
+
+    def after(seconds: float) -> float:
+        clock[0] += seconds
+        bill(tally)
+        return tally.cost * 3600
+
+    assert after(1.0) == pytest.approx(1.0)
+    there.append(("gpu",))
+    assert after(9.0) == pytest.approx(10.0), "what stood at the last look is paid until this one"
+    assert after(10.0) == pytest.approx(120.0)
+    there.remove(("gpu",))
+    assert after(10.0) == pytest.approx(230.0)
+    assert after(10.0) == pytest.approx(240.0)
