@@ -3,9 +3,13 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobs.labelling import Label, label
     from jobs.transcription import OutputHeldError, Report, SetupError, Transcribe, transcribe
 
-__all__ = ["OutputHeldError", "Report", "SetupError", "Transcribe", "transcribe"]
+__all__ = ["Label", "OutputHeldError", "Report", "SetupError", "Transcribe", "label", "transcribe"]
+
+PLACES = {"Label": "labelling", "label": "labelling"}
+"""The modules of what does not lie in `transcription`."""
 
 
 def __getattr__(name: str) -> object:
@@ -14,4 +18,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'jobs' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("jobs.transcription"), name)
+    return getattr(import_module(f"jobs.{PLACES.get(name, 'transcription')}"), name)

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
+from jobs.cli_heads import label_inputs
 from jobs.exits import FINE, TOLD, UNUSABLE
 from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe, Verify
 from jobs.settings import from_file
@@ -25,6 +26,7 @@ batch as alone.
 - The same again goes on where it was interrupted; what is done stays done.
 - `steno transcribe s3://bucket/corpus -o s3://bucket/out -m hf://org/name --dry-run` says what would be done.
 - `steno transcribe --config job.yaml --beam 4` takes options from a file; what is typed comes first.
+- `steno label calls/ -o labels/ -m ./classifier --window-seconds 2` scores labels of recordings and of windows.
 - `steno verify out/` checks that everything planned is there once.
 - `steno models ./checkpoint` says what a checkpoint is; without one, what can be read.
 - `steno models hf://org/name@revision --json` says it to a program.
@@ -89,6 +91,9 @@ def transcribe_inputs(
     from jobs import running, transcription
 
     return running.run(options, transcription.task(options), manner)
+
+
+app.command(label_inputs, name="label")
 
 
 @app.command(name="verify")

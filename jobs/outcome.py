@@ -76,7 +76,7 @@ def look(store: Store) -> Outcome:
 def _first(store: Store, footers: Mapping[str, Footer]) -> Iterator[Shown]:
     left = SHOWN
     for shard in [shard for shard, footer in footers.items() if footer.counts.get(OK)][:SHOWN]:
-        for row in _rows(store, shard, ["recording_id", "seconds", "status", "text", "segments"]):
+        for row in _rows(store, shard, ["recording_id", "seconds", "status", "text", "segments", "labels"]):
             if left and row["status"] == OK:
                 left -= 1
                 yield _shown(row)
@@ -84,9 +84,17 @@ def _first(store: Store, footers: Mapping[str, Footer]) -> Iterator[Shown]:
 
 def _shown(row: Mapping[str, object]) -> Shown:
     segments = row["segments"]
-    words = [word for segment in segments for word in segment["words"]] if isinstance(segments, list) else []
+    words = [word for part in segments for word in part["words"] or ()] if isinstance(segments, list) else []
     start, end = (words[0]["start"], words[-1]["end"]) if words else (None, None)
-    return Shown(str(row["recording_id"]), float(str(row["seconds"])), start, end, str(row["text"]))
+    return Shown(str(row["recording_id"]), float(str(row["seconds"])), start, end, _said(row))
+
+
+def _said(row: Mapping[str, object]) -> str:
+    """The text, or what stands for it."""
+    labels = row["labels"]
+    if isinstance(labels, list):
+        return ", ".join(f"{each['label']} {each['score']:.2f}" for each in labels)
+    return str(row["text"])
 
 
 def _failures(store: Store, shards: Iterable[str]) -> Iterator[Failures]:

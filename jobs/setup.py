@@ -1,6 +1,6 @@
 """Everything that can be wrong before a job starts, looked for in seconds and told at once."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -89,9 +89,9 @@ def _model(options: Work, task: Task, problems: list[str]) -> SpeechModel | None
 def _audio(options: Work, task: Task, model: SpeechModel, problems: list[str]) -> AudioRules | None:
     try:
         found = AudioRules(model.sample_rate, options.channels, options.cut)  # type: ignore[arg-type]  # checked there
-        return found if task.overlaps(model) else replace(found, context_seconds=0.0)
+        return task.audio(model, found)
     except ValueError as error:
-        problems += [line for line in str(error).splitlines() if "must be one of" not in line]
+        problems += [line for line in str(error).splitlines() if "must be one of" not in line and line not in problems]
         return None
 
 

@@ -44,12 +44,13 @@ def _parts(report: Report, outcome: Outcome) -> Iterator[str]:
 def _transcripts(outcome: Outcome) -> str:
     if not outcome.first:
         return ""
-    rows = [(s.recording_id, _time(s.start), _time(s.end), shortened(s.text)) for s in outcome.first]
+    rows = [(s.recording_id, _time(s.start, 0.0), _time(s.end, s.seconds), shortened(s.text)) for s in outcome.first]
     return aligned([("recording", "from s", "to s", "text"), *rows])
 
 
-def _time(seconds: float | None) -> str:
-    return "0" if seconds is None else f"{seconds:.2f}"
+def _time(seconds: float | None, otherwise: float) -> str:
+    """Where the model gives no times, the recording's own."""
+    return f"{otherwise if seconds is None else seconds:.2f}"
 
 
 def _counts(report: Report, outcome: Outcome) -> str:

@@ -100,7 +100,7 @@ def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -
             Rules(ready.store.url, options.model, ready.audio, buckets),
             Device(options.model, options.dtype, options.device, _threads(resources), ready.task),
             resources,
-            Making(options.model, run_id, ready.model.sample_rate, options.written),
+            Making(options.model, run_id, ready.model.sample_rate, options.written, ready.task.stitch(ready.model)),
             ready.identity.fingerprint,
             _each(bill, watch),
         ).run()

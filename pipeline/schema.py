@@ -94,6 +94,7 @@ class Segment:
 
 ERROR = pa.struct([("class", pa.string()), ("stage", pa.string()), ("message", pa.string())])
 WORD = pa.struct([("word", pa.string()), ("start", pa.float64()), ("end", pa.float64()), ("confidence", pa.float32())])
+LABEL = pa.struct([("label", pa.string()), ("score", pa.float32())])
 SEGMENT = pa.struct(
     [
         ("start", pa.float64()),
@@ -101,9 +102,9 @@ SEGMENT = pa.struct(
         ("text", pa.string()),
         ("confidence", pa.float32()),
         ("words", pa.list_(WORD)),
+        ("labels", pa.list_(LABEL)),
     ]
 )
-LABEL = pa.struct([("label", pa.string()), ("score", pa.float32())])
 
 TRANSCRIPT = pa.schema(
     [

@@ -5,7 +5,8 @@ differently: one that both claim is taken once, one that neither claims is not l
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from pipeline.schema import EMPTY, OK
 
@@ -39,33 +40,44 @@ class Piece:
     seconds: float
 
 
+class Stitch(Protocol):
+    """How the pieces of one channel fill a row."""
+
+    def row(self, pieces: Sequence[Piece], making: "Making") -> Row:
+        """The status and the columns, from the pieces in the order of their index."""
+        ...
+
+
+class Texts:
+    """Words become the words of the whole."""
+
+    def row(self, pieces: Sequence[Piece], making: "Making") -> Row:
+        """Text, and segments between pauses."""
+        words = joined(pieces)
+        text = pieces[0].text or "" if len(pieces) == 1 else " ".join(word.text for word in words)
+        if not text:
+            return {"status": EMPTY, "text": "", "segments": []}
+        segments = [_segment(group, making.sample_rate) for group in grouped(words, making)]
+        return {"status": OK, "text": text, "confidence": _mean(words), "segments": segments}
+
+
 @dataclass(frozen=True)
 class Making:
-    """What every row of a run says, and how its words are grouped."""
+    """What every row of a run says, and how it is put together."""
 
     model: str
     run_id: str
     sample_rate: int
     language: str | None = None
+    stitch: Stitch = field(default_factory=Texts)
     pause_seconds: float = 0.5
     """A silence between two words that is this long parts two segments of the text."""
-    labelled: bool = False
-    """Whether a row holds labels instead of text."""
 
 
 def stitched(pieces: Sequence[Piece], making: Making) -> Row:
     """The columns that the pieces of one channel fill, in the order of their index."""
-    total = pieces[-1].total
-    row = {"seconds": total / making.sample_rate, "language": making.language}
-    if making.labelled:
-        labels = _mixed(pieces)
-        return {**row, "status": OK if labels else EMPTY, "labels": labels}
-    words = joined(pieces)
-    text = pieces[0].text or "" if len(pieces) == 1 else " ".join(word.text for word in words)
-    if not text:
-        return {**row, "status": EMPTY, "text": "", "segments": []}
-    segments = [_segment(group, making.sample_rate) for group in grouped(words, making)]
-    return {**row, "status": OK, "text": text, "confidence": _mean(words), "segments": segments}
+    heard = making.stitch.row(pieces, making)
+    return {"seconds": pieces[-1].total / making.sample_rate, "language": making.language, **heard}
 
 
 def joined(pieces: Sequence[Piece]) -> list[Word]:
@@ -130,14 +142,3 @@ def _segment(words: Sequence[Word], rate: int) -> Row:
 
 def _mean(words: Sequence[Word]) -> float | None:
     return sum(word.confidence for word in words) / len(words) if words else None
-
-
-def _mixed(pieces: Sequence[Piece]) -> list[Row]:
-    """The pieces' scores by their seconds, best first."""
-    heard = [piece for piece in pieces if piece.labels]
-    whole = sum(piece.seconds for piece in heard)
-    mixed: dict[str, float] = {}
-    for piece in heard:
-        for label, score in piece.labels.items():
-            mixed[label] = mixed.get(label, 0.0) + score * piece.seconds / whole
-    return [{"label": label, "score": score} for label, score in sorted(mixed.items(), key=lambda item: -item[1])]

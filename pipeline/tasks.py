@@ -5,7 +5,7 @@ table that it fills, a mapping for each segment, or into the reason why a segmen
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
@@ -14,7 +14,9 @@ from models.language_model import LanguageModel, LanguageModelError, load_langua
 from models.protocol import CtcSearch, Generation, Padded, Refused, Search
 from models.sources import fetch
 from models.wanted import SourceError
+from pipeline.audio.rules import AudioRules
 from pipeline.decoding import Fields, decoded
+from pipeline.stitching import Stitch, Texts
 
 Row = Mapping[str, object]
 
@@ -26,8 +28,12 @@ class Task(Protocol):
         """Why this model cannot do it, in the user's words."""
         ...
 
-    def overlaps(self, model: SpeechModel) -> bool:
-        """Whether a piece of a cut recording is heard with what is around it, which its times then sort out."""
+    def audio(self, model: SpeechModel, rules: AudioRules) -> AudioRules:
+        """How recordings are cut for it; wrong values raise `ValueError`."""
+        ...
+
+    def stitch(self, model: SpeechModel) -> Stitch:
+        """How the pieces of a recording become its row."""
         ...
 
     def hear(self, model: SpeechModel, batch: Padded, owners: Sequence[Row]) -> Sequence[Fields | Refused]:
@@ -65,9 +71,13 @@ class Transcription:
         else:
             yield from self._unfit_for_ctc(model)
 
-    def overlaps(self, model: SpeechModel) -> bool:
-        """A decoder would write the context's words twice."""
-        return model.head.search is not Generation
+    def audio(self, model: SpeechModel, rules: AudioRules) -> AudioRules:
+        """With context around a cut, but for a decoder, which would write its words twice."""
+        return replace(rules, context_seconds=0.0) if model.head.search is Generation else rules
+
+    def stitch(self, model: SpeechModel) -> Stitch:
+        """Words, once each."""
+        return Texts()
 
     def search(self, model: SpeechModel) -> Search | None:
         """In the words of the model's own search; None is what the model does by itself."""

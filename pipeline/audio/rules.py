@@ -10,6 +10,8 @@ STAGE = "audio"
 Channels = Literal["mix", "first", "each"]
 Cut = Literal["quiet", "silero", "none"]
 SILERO_RATE = 16_000
+SHORTEST_WINDOW = 0.05
+"""Seconds: with less a model has next to nothing to hear, and a recording falls into very many."""
 
 
 class AudioError(Exception):
@@ -39,6 +41,10 @@ class AudioRules:
     context_seconds: float = 1.0
     """Heard on both sides of a cut beside what a segment answers for. 0 for a model whose tokens have no times: it
     would write the context's words twice."""
+    window_seconds: float | None = None
+    """Instead of all that: windows of this length, from the first sample to the last."""
+    hop_seconds: float | None = None
+    """From the start of one window to that of the next; None is a window's length."""
     most_seconds: float = 86_400.0
     """A recording that decodes to more fails."""
     most_bytes: int = 32 << 30
@@ -87,6 +93,13 @@ def _problems(rules: AudioRules) -> list[str]:
         f"({rules.shortest_seconds})": rules.longest_seconds >= 2 * rules.shortest_seconds,
         f"context_seconds is {rules.context_seconds}: it must lie between 0 and shortest_seconds "
         f"({rules.shortest_seconds})": 0 <= rules.context_seconds <= rules.shortest_seconds,
+        f"window_seconds is {rules.window_seconds}: it must be {SHORTEST_WINDOW} or more": (
+            rules.window_seconds is None or rules.window_seconds >= SHORTEST_WINDOW
+        ),
+        f"hop_seconds is {rules.hop_seconds}: it must be {SHORTEST_WINDOW} or more, and window_seconds "
+        f"({rules.window_seconds}) at most": (
+            rules.hop_seconds is None or SHORTEST_WINDOW <= rules.hop_seconds <= (rules.window_seconds or 0)
+        ),
         "most_seconds, most_bytes and most_channels must be more than 0": (
             min(rules.most_seconds, rules.most_bytes, rules.most_channels) > 0
         ),

@@ -10,6 +10,7 @@ from pipeline.audio.cutting import UNCUT, WINDOW_SECONDS, Bounds, Cutter, Loudne
 from pipeline.audio.reading import Audio
 from pipeline.audio.resampling import Resampler, mix
 from pipeline.audio.rules import AudioError, AudioRules
+from pipeline.audio.windows import Windows
 from pipeline.schema import Failure, Recording, Samples, Segment
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
@@ -110,7 +111,10 @@ class Track:
             raise AudioError("NotFinite", f"its samples are not numbers (NaN or infinite) from {second:.3f} s on")
 
 
-def _cutter(rules: AudioRules) -> Cutter:
+def _cutter(rules: AudioRules) -> Cutter | Windows:
+    if rules.window_seconds is not None:
+        lengths = (rules.window_seconds, rules.hop_seconds or rules.window_seconds)
+        return Windows(*(round(seconds * rules.sample_rate) for seconds in lengths))
     meter = _meter(rules)
     if rules.cut == "none":
         return Cutter(meter, UNCUT)

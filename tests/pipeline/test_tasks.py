@@ -10,6 +10,7 @@ from jobs.demo.language import write_language_model
 from models import load_model
 from models.model import SpeechModel
 from models.protocol import CtcSearch, Generation
+from pipeline.audio import AudioRules
 from pipeline.tasks import Transcription
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
@@ -74,8 +75,8 @@ def test_what_a_model_cannot_do_is_said_in_the_users_words(
 def test_a_decoder_hears_no_context_and_writes_the_language_that_is_asked_for(
     speller: SpeechModel, writer: SpeechModel
 ) -> None:
-    assert Transcription().overlaps(speller)
-    assert not Transcription().overlaps(writer)
+    assert Transcription().audio(speller, AudioRules()) == AudioRules()
+    assert Transcription().audio(writer, AudioRules()).context_seconds == 0
     batch = writer.frontend(CLIPS)
     owners = [{"start": 1_000 * index, "samples": len(clip)} for index, clip in enumerate(CLIPS)]
     heard = Transcription(beam=2, language="fr").hear(writer, batch, owners)

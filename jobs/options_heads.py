@@ -1,0 +1,44 @@
+"""What the jobs can be told that ask a model for something else than text."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
+
+from jobs.options import Work
+
+SHORTEST_WINDOW = 0.05
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Label(Work):
+    """What to label, with what, and where to."""
+
+    _: KW_ONLY
+    top: int = 5
+    """Labels of each recording and each window, the best ones."""
+    window_seconds: float | None = None
+    """Label windows of this length, too; without it, recordings only."""
+    hop_seconds: float | None = None
+    """From the start of one window to that of the next; without it, a window's length."""
+
+    @property
+    def decisive(self) -> Mapping[str, str | int | float | bool | None]:
+        """The options that change labels."""
+        windows = {"window_seconds": self.window_seconds, "hop_seconds": self.hop_seconds}
+        told = {name: value for name, value in windows.items() if value is not None}
+        return {**super().decisive, "job": "label", "top": self.top, **told}
+
+    def _numbers(self) -> Iterator[str]:
+        yield from super()._numbers()
+        if self.top < 1:
+            yield f"top is {self.top}: it must be 1 or more"
+        if self.window_seconds is not None and self.window_seconds < SHORTEST_WINDOW:
+            yield f"window_seconds is {self.window_seconds}: it must be {SHORTEST_WINDOW} or more"
+        yield from self._hops()
+
+    def _hops(self) -> Iterator[str]:
+        window, hop = self.window_seconds, self.hop_seconds
+        if hop is not None and window is None:
+            yield "hop_seconds is for windows: window_seconds says how long they are"
+        elif hop is not None and not SHORTEST_WINDOW <= hop <= (window or 0):
+            yield f"hop_seconds is {hop}: it must be {SHORTEST_WINDOW} or more, and window_seconds ({window}) at most"
