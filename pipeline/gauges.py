@@ -49,7 +49,7 @@ COMMIT = Gauge("stenopool_commit_seconds", "spread", "How long the commit of a s
 SHARDS = Gauge("stenopool_shards_total", "count", "Shards whose table is written")
 OPEN = Gauge("stenopool_open_shards", "level", "Shards of which something has arrived, but not all")
 SHARE = Gauge("stenopool_done_ratio", "level", "The part of the run that is done, as far as is known")
-COST = Gauge("stenopool_cost", "level", "What the run has cost so far, in the unit of the given prices")
+COST = Gauge("stenopool_cost_total", "count", "What the run has cost so far, in the unit of the given prices")
 
 GAUGES = (
     RECORDINGS,

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.stores.errors import scrub
+
 Samples = npt.NDArray[np.float32]
 
 OK, EMPTY, SKIPPED, FAILED = "ok", "empty", "skipped", "failed"
@@ -28,6 +30,9 @@ class Failure:
     """What was wrong, in the user's words, without credentials."""
     status: str = FAILED
     """`failed`, or `skipped` where a rule of the user's left it out."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", scrub(self.message))
 
 
 @dataclass(frozen=True)

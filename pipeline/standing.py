@@ -28,6 +28,5 @@ class Watchman(ExecutionCallback):
         Watchman.looked = time.monotonic()
         pool, state = list(executor._topology.items())[-1]
         actors = pool.get_actor_info()
-        loaded = actors.running - actors.restarting
-        queued = state.total_enqueued_input_blocks() + max(0, actors.tasks_in_flight - loaded)
-        Watchman.latest = Standing(queued, loaded, actors.pending + actors.restarting)
+        queued = state.total_enqueued_input_blocks() + max(0, actors.tasks_in_flight - actors.running)
+        Watchman.latest = Standing(queued, actors.running, actors.pending + actors.restarting)

@@ -142,12 +142,12 @@ def _counts(tally: Tally) -> Iterator[tuple[Gauge, str, float]]:
     yield gauges.SHARDS, "", tally.shards
     yield gauges.RETRIES, "shard", tally.retries
     yield gauges.RETRIES, "request", tally.repeats
+    yield gauges.COST, "", tally.cost
 
 
 def _levels(tally: Tally) -> Iterator[tuple[Gauge, str, float]]:
     yield gauges.OPEN, "", tally.open
     yield gauges.SHARE, "", tally.share
     yield gauges.QUEUE, "", tally.standing.queued
-    yield gauges.COST, "", tally.cost
     yield gauges.POOL, "loaded", tally.standing.running
     yield gauges.POOL, "loading", tally.standing.pending

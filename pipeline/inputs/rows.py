@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 import pyarrow as pa
 
 from pipeline.schema import PLAN
+from pipeline.stores.errors import scrub
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -45,9 +46,9 @@ class Row(NamedTuple):
 
 
 def poisoned(recording_id: str, uri: str, kind: str, message: str) -> Row:
-    """A row that ends as a failed recording."""
-    error = {"class": kind, "stage": "plan", "message": readable(message)}
-    return Row(readable(recording_id), readable(uri), error=error)
+    """A row that ends as a failed recording. What it names is not opened, and may be an address with credentials."""
+    error = {"class": kind, "stage": "plan", "message": scrub(readable(message))}
+    return Row(scrub(readable(recording_id)), scrub(readable(uri)), error=error)
 
 
 def readable(text: str) -> str:
@@ -86,7 +87,7 @@ def extra_of(fields: Mapping[str, Json], known: Iterable[str]) -> str | None:
     text = json.dumps(rest, ensure_ascii=False, default=str)
     if "NaN" in text or "Infinity" in text:
         text = json.dumps(json.loads(text, parse_constant=str), ensure_ascii=False)
-    return readable(text)
+    return scrub(readable(text))
 
 
 def key(*parts: str | float | None) -> int:

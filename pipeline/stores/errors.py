@@ -21,16 +21,21 @@ SECRETS = (
     "AZURE_STORAGE_CONNECTION_STRING",
     "AZURE_STORAGE_SAS_TOKEN",
     "AZURE_CLIENT_SECRET",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "RAY_AUTH_TOKEN",
 )
 """Environment variables whose values are never repeated."""
 
-USER = re.compile(r"(://)[^/\s:@]*:[^/\s@]*@")
+USER = re.compile(r"(://)[^/\s@\"'<>]+@(?=[^/\s\"'<>])")
+HEADER = re.compile(r"(?i)\b(authorization:\s*(?:\w+\s+)?|bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
 PARAMETER = re.compile(
     r"(?i)([?&;](?:x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential)|signature|sig"
-    r"|awsaccesskeyid|googleaccessid|accountkey|sharedaccesssignature|(?:access_)?token|key|secret|password)=)"
+    r"|awsaccesskeyid|googleaccessid|accountkey|sharedaccesssignature|(?:access_|auth_)?token|(?:api_?)?key|secret|password)=)"
     r"[^&;\s\"'<>]+"
 )
-KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA)[A-Z0-9]{12,}\b")
+KEY_ID = re.compile(r"\b(?:(?:AKIA|ASIA|AROA)[A-Z0-9]{12,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_[A-Za-z0-9]{16,})\b")
+"""What is a credential by its own look: a key of AWS, a token of a hub."""
 SHORTEST_SECRET = 6
 """Characters; a shorter value would black out ordinary words."""
 
@@ -59,6 +64,7 @@ def scrub(text: str) -> str:
     """Black out credentials: in addresses, in signatures, and the values of the environment's secrets."""
     text = USER.sub(r"\1", text)
     text = PARAMETER.sub(r"\1***", text)
+    text = HEADER.sub(r"\1***", text)
     text = KEY_ID.sub("***", text)
     for name in SECRETS:
         value = os.environ.get(name, "")
