@@ -3,12 +3,33 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobs.increment import Incremental, incremental
     from jobs.labelling import Label, label
+    from jobs.retrying import Retry, retry
     from jobs.transcription import OutputHeldError, Report, SetupError, Transcribe, transcribe
 
-__all__ = ["Label", "OutputHeldError", "Report", "SetupError", "Transcribe", "label", "transcribe"]
+__all__ = [
+    "Incremental",
+    "Label",
+    "OutputHeldError",
+    "Report",
+    "Retry",
+    "SetupError",
+    "Transcribe",
+    "incremental",
+    "label",
+    "retry",
+    "transcribe",
+]
 
-PLACES = {"Label": "labelling", "label": "labelling"}
+PLACES = {
+    "Incremental": "increment",
+    "incremental": "increment",
+    "Label": "labelling",
+    "label": "labelling",
+    "Retry": "retrying",
+    "retry": "retrying",
+}
 """The modules of what does not lie in `transcription`."""
 
 

@@ -1,7 +1,7 @@
 """What lies in an output after a run: counts from every file's footer, and a few rows to look at."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -66,13 +66,13 @@ def look(store: Store) -> Outcome:
     shards = list(done(store))
     with ThreadPoolExecutor(READERS) as pool:
         footers = dict(zip(shards, pool.map(lambda shard: read_footer(store, shard), shards), strict=True))
-    counts, seconds = _standing(store) if superseded(store) else _counted(footers.values())
+    counts, seconds = standing(store) if superseded(store) else _counted(footers.values())
     return Outcome(
         counts=counts,
         seconds=seconds,
         shards=len(shards),
         first=tuple(_first(store, footers)),
-        failures=tuple(_failures(store)) if counts[FAILED] else (),
+        failures=tuple(_failures(store, {s for s, f in footers.items() if f.counts.get(FAILED)})),
     )
 
 
@@ -84,7 +84,8 @@ def _counted(footers: Iterable[Footer]) -> tuple[Mapping[str, int], float]:
     return dict(found), seconds
 
 
-def _standing(store: Store) -> tuple[Mapping[str, int], float]:
+def standing(store: Store) -> tuple[Mapping[str, int], float]:
+    """Rows by status, and seconds of audio, of what later generations have not replaced."""
     found, seconds = Counter(dict.fromkeys(STATUSES, 0)), 0.0
     for table in latest(store, ["status", "seconds"]):
         found.update(table["status"].to_pylist())
@@ -116,12 +117,12 @@ def _said(row: Mapping[str, object]) -> str:
     return str(row["text"])
 
 
-def _failures(store: Store) -> Iterator[Failures]:
-    """Of the first files that have some."""
+def _failures(store: Store, shards: Collection[str]) -> Iterator[Failures]:
+    """Of the first of these shards."""
     counts: Counter[str] = Counter()
     examples: dict[str, tuple[str, str]] = {}
     searched: set[str] = set()
-    for shard, table in by_shard(store, ["recording_id", "status", "error"]):
+    for shard, table in by_shard(store, ["recording_id", "status", "error"], shards):
         for row in table.filter(pc.equal(table["status"], FAILED)).to_pylist():
             searched.add(shard)
             counts[row["error"]["class"]] += 1

@@ -5,7 +5,7 @@ Eight bytes are kept for each recording that a later generation holds, and nothi
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,14 +29,17 @@ def latest(store: Store, columns: Sequence[str] | None = None) -> Iterator[pa.Ta
         yield table
 
 
-def by_shard(store: Store, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
-    """The same, each table after the name of its shard."""
+def by_shard(
+    store: Store, columns: Sequence[str] | None = None, only: Collection[str] | None = None
+) -> Iterator[tuple[str, pa.Table]]:
+    """The same, each table after the name of its shard; of some shards only, where they are named."""
     wanted = list(columns or TRANSCRIPT.names)
     shards = _by_generation(store)
     newer = _newer(store, shards)
     for generation, names in shards.items():
         later = [seen for number, seen in newer.items() if number > generation]
-        for shard, table in _tables(store, names, [*wanted, *([NAME] if NAME not in wanted else [])]):
+        asked = names if only is None else [name for name in names if name in only]
+        for shard, table in _tables(store, asked, [*wanted, *([NAME] if NAME not in wanted else [])]):
             yield shard, (_standing(table, later) if later else table).select(wanted)
 
 
