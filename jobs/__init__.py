@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobs.aligning import Align, align
     from jobs.increment import Incremental, incremental
     from jobs.labelling import Label, label
     from jobs.retrying import Retry, retry
     from jobs.transcription import OutputHeldError, Report, SetupError, Transcribe, transcribe
 
 __all__ = [
+    "Align",
     "Incremental",
     "Label",
     "OutputHeldError",
@@ -16,6 +18,7 @@ __all__ = [
     "Retry",
     "SetupError",
     "Transcribe",
+    "align",
     "incremental",
     "label",
     "retry",
@@ -23,6 +26,8 @@ __all__ = [
 ]
 
 PLACES = {
+    "Align": "aligning",
+    "align": "aligning",
     "Incremental": "increment",
     "incremental": "increment",
     "Label": "labelling",

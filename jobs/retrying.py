@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import cast
 
+from jobs.aligning import task as aligning
 from jobs.labelling import task as labelling
 from jobs.options import Retry, Transcribe, Work
-from jobs.options_heads import Label
+from jobs.options_heads import Align, Label
 from jobs.planning import Again
 from jobs.setup import SetupError
 from jobs.transcription import task as transcription
@@ -18,7 +19,7 @@ from pipeline.tasks import Task
 
 __all__ = ["Retry", "planned_again", "retry"]
 
-JOBS: Mapping[str, type[Work]] = {"Transcribe": Transcribe, "Incremental": Transcribe, "Label": Label}
+JOBS: Mapping[str, type[Work]] = {"Transcribe": Transcribe, "Incremental": Transcribe, "Label": Label, "Align": Align}
 """Options by the names that run records give them."""
 
 
@@ -66,5 +67,7 @@ def _task(work: Work) -> Task:
             return transcription(work)
         case Label():
             return labelling(work)
+        case Align():
+            return aligning(work)
         case _:
             raise TypeError(f"{type(work).__name__} has no task")

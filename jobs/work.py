@@ -25,7 +25,7 @@ from pipeline.reading import Rules
 from pipeline.schema import FAILED, STATUSES
 from pipeline.stitching import Making
 from pipeline.tally import Tally, Told, Watch
-from pipeline.tasks import Task
+from pipeline.tasks import Joint, Task
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,14 @@ def carry_out(
 
 def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
     buckets = Buckets(options.window, budget=options.batch_seconds)
+    references = ready.task.references if isinstance(ready.task, Joint) else None
     pool, port = options.bounds, options.metrics_port
     with flow.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
         bill = Bill(Prices(options.prices), flow.nodes)
         return Passes(
             ready.store,
             lease,
-            Rules(ready.store.url, options.model, ready.audio, buckets),
+            Rules(ready.store.url, options.model, ready.audio, buckets, references=references),
             Device(options.model, options.dtype, options.device, _threads(resources), ready.task),
             resources,
             Making(options.model, run_id, ready.model.sample_rate, options.written, ready.task.stitch(ready.model)),
