@@ -3,38 +3,15 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jobs.aligning import Align, align
-    from jobs.increment import Incremental, incremental
     from jobs.labelling import Label, label
-    from jobs.retrying import Retry, retry
+    from jobs.reporting import Reporting, report
     from jobs.transcription import OutputHeldError, Report, SetupError, Transcribe, transcribe
 
 __all__ = [
-    "Align",
-    "Incremental",
-    "Label",
-    "OutputHeldError",
-    "Report",
-    "Retry",
-    "SetupError",
-    "Transcribe",
-    "align",
-    "incremental",
-    "label",
-    "retry",
-    "transcribe",
-]
+    "Label", "OutputHeldError", "Report", "Reporting", "SetupError", "Transcribe", "label", "report", "transcribe",
+]  # fmt: skip
 
-PLACES = {
-    "Align": "aligning",
-    "align": "aligning",
-    "Incremental": "increment",
-    "incremental": "increment",
-    "Label": "labelling",
-    "label": "labelling",
-    "Retry": "retrying",
-    "retry": "retrying",
-}
+PLACES = {"Label": "labelling", "Reporting": "reporting", "label": "labelling", "report": "reporting"}
 """The modules of what does not lie in `transcription`."""
 
 

@@ -21,8 +21,6 @@ class Word:
     start: int
     end: int
     confidence: float
-    aligned: bool | None = None
-    """Of a reference text's word: whether its times were heard."""
 
     @property
     def middle(self) -> int:
@@ -40,8 +38,6 @@ class Piece:
     words: tuple[Word, ...]
     labels: Mapping[str, float]
     seconds: float
-    alignment: Row | None = None
-    """Of the whole recording's reference text, with its first piece."""
 
 
 class Stitch(Protocol):
@@ -138,13 +134,7 @@ def _segment(words: Sequence[Word], rate: int) -> Row:
         "text": " ".join(word.text for word in words),
         "confidence": _mean(words),
         "words": [
-            {
-                "word": word.text,
-                "start": word.start / rate,
-                "end": word.end / rate,
-                "confidence": word.confidence,
-                "aligned": word.aligned,
-            }
+            {"word": word.text, "start": word.start / rate, "end": word.end / rate, "confidence": word.confidence}
             for word in words
         ],
     }

@@ -4,7 +4,9 @@ What runs is `steno transcribe` as anyone would type it, on a cluster of this ma
 against what was said, which is known because the corpus was spoken by a synthesiser.
 """
 
+import os
 import sys
+import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pyarrow.dataset
 from jobs import cli
 from jobs.demo.truth import read_truth
 from jobs.exits import FAILED_ROWS, FINE
+from jobs.reporting import PAGE
 from jobs.table import aligned
 from pipeline.schema import FAILED
 from pipeline.scoring import Edits, sum_edits, word_edits
@@ -42,8 +45,17 @@ def main() -> int:
     rows = pyarrow.dataset.dataset(f"{OUTPUT}/transcripts", format="parquet").to_table().to_pylist()
     print(f"\nAgainst what was said:\n\n{_errors(rows)}")
     broken = sum(row["status"] == FAILED for row in rows)
-    print(f"\n{broken} rows failed, as they should: each says why. All {len(rows)} are in the table.")
+    print(f"\n{broken} rows failed, as they should: each says why. All {len(rows)} are in the table.\n\nThe report:")
+    if (told := cli.main(["report", OUTPUT])) != FINE:
+        return told
+    if sys.stdout.isatty() and _screen():
+        webbrowser.open((Path(OUTPUT) / PAGE).resolve().as_uri())
     return FINE if broken == len(list((CORPUS / "broken").iterdir())) else FAILED_ROWS
+
+
+def _screen() -> bool:
+    """Whether there is one that a browser could open on."""
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _short(word: str) -> str:

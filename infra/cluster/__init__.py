@@ -1,1 +1,0 @@
-"""A cluster of several nodes on one machine."""

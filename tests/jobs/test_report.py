@@ -1,0 +1,169 @@
+"""`steno report`: what a page says is what the table holds, and what it lets be heard is what was transcribed."""
+
+import base64
+import io
+import json
+import re
+import shutil
+from html import unescape
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from jobs import Reporting, SetupError, report
+from jobs.cli import main
+from jobs.exits import FINE, UNUSABLE
+from jobs.page.comparison import compared
+from jobs.page.timeline import LONGEST, Word, band, line
+from tests.jobs.outputs import RUN, words, write_output
+
+DEMO = Path(__file__).parents[2] / "jobs" / "demo" / "corpus"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for number, name in enumerate(("right", "wrong", "lost", "stereo")):
+        tones = 0.4 * np.sin(np.arange(48_000) * (0.02 + 0.03 * number))
+        samples = np.stack([tones, -0.5 * tones], 1) if name == "stereo" else tones
+        soundfile.write(folder / f"{name}.wav", samples, 16_000)
+    return folder
+
+
+@pytest.fixture
+def output(corpus: Path, tmp_path: Path) -> str:
+    sure, unsure = ("hello", 0.5, 1.0, 0.97), ("wold", 1.25, 1.75, 0.2)
+    told = {"seconds": 3.0, "reference": "hello world", "channel": 0}
+    rows = {
+        "right": {**told, "text": "hello world", "wer": 0.0, "cer": 0.0, "confidence": 0.97, "segments": words(sure)},
+        "wrong": {**told, "text": "hello wold", "wer": 0.5, "cer": 0.1, "confidence": 0.2,
+                  "segments": words(sure, unsure)},
+        "lost": {"status": "failed", "error": {"class": "Truncated", "stage": "audio", "message": "it breaks off"}},
+        "stereo": {"seconds": 3.0, "text": "hello", "confidence": 0.5, "segments": words(sure), "channel": 1},
+    }  # fmt: skip
+    return write_output(tmp_path / "out", [corpus], rows, {"channels": "each"})
+
+
+def page(output: str, *options: str) -> str:
+    """The page that the command line writes."""
+    assert main(["report", output, *options]) == FINE
+    return (Path(output) / "report.html").read_text()
+
+
+def plain(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", html).split())
+
+
+def test_the_figures_are_the_tables(output: str) -> None:
+    said = plain(page(output))
+    assert "Rows 4 the whole table" in said
+    assert "3 ok 0 empty 0 skipped 1 failed" in said
+    assert "Word error rate 25.0% 4 words have a reference" in said
+    assert "Confidence 0.56 on average" in said
+    assert "Speed 22.5× real time" in said
+    assert "Padding 10.0% of what models heard; models waited 25% of their time" in said
+    assert "Truncated failed audio 1" in said and "it breaks off" in said
+
+
+def test_the_worst_are_shown_worst_first_with_what_was_said(output: str) -> None:
+    html = page(output)
+    shown = re.findall(r'class="id">([^< ]*)', html)
+    assert [Path(name).stem for name in shown] == ["wrong", "stereo", "right"]
+    first = html.split('class="recording"')[1]
+    assert '<span class="other">world</span>' in first
+    assert re.search(r'class="spot [^"]*b0 wrong"[^>]*title="wold: 1.25 to 1.75 s, confidence 0.20"', first)
+
+
+def test_the_audio_of_a_page_is_the_channel_that_was_heard(output: str, corpus: Path) -> None:
+    played = re.findall(r'src="data:audio/flac;base64,([^"]*)"', page(output))
+    heard, rate = soundfile.read(io.BytesIO(base64.b64decode(played[1])))
+    wanted, _ = soundfile.read(corpus / "stereo.wav")
+    assert (rate, len(played)) == (16_000, 3)
+    np.testing.assert_allclose(heard, wanted[:, 1], atol=2e-4)
+
+
+def test_a_member_of_a_tar_and_a_row_of_a_table_can_be_heard(tmp_path: Path) -> None:
+    from jobs.page.listening import Listening, Wanted, rules
+    from pipeline.output import add_generation
+    from pipeline.plan import plan
+    from pipeline.planfile import read_plan, write_plan
+    from pipeline.sources import recordings
+    from pipeline.storage import Store
+
+    file = io.BytesIO()
+    write_plan(plan([str(DEMO / "shards"), str(DEMO / "table")]), file)
+    store = Store(str(tmp_path / "out"))
+    add_generation(store, 1, file.getvalue())
+    for planned in read_plan(file):
+        last = list(recordings(planned))[-1]
+        sound = Listening(store, rules("mix"), 1e6).hear(Wanted(last.recording_id, None, last.uri, 0.5, 1.0))
+        samples, _ = soundfile.read(io.BytesIO(base64.b64decode(sound.source.split(",")[1])))
+        assert len(samples) == 16_000
+        assert sound.bars > 100
+
+
+@pytest.mark.parametrize(
+    ("options", "said"), [(("--audio-megabytes", "0"), "--audio-megabytes makes room"), ((), "is not where it was")]
+)
+def test_what_cannot_be_heard_says_why(options: tuple[str, ...], said: str, output: str, corpus: Path) -> None:
+    if not options:
+        shutil.rmtree(corpus)
+    html = page(output, *options)
+    assert "data:audio" not in html
+    assert html.count(said) == 3
+
+
+def test_nothing_in_a_page_comes_from_elsewhere(output: str) -> None:
+    html = unescape(page(output))
+    fetched = re.findall(r'(?:src|href|action)="([^"]*)"|url\(([^)]*)\)|@import', html)
+    assert all(inside.startswith(("data:", "#")) for pair in fetched for inside in pair if inside)
+    assert "default-src 'none'" in html
+
+
+def test_one_run_is_reported_beside_its_record(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", output, "--run", RUN, "--json"]) == FINE
+    told = json.loads(capsys.readouterr().out)
+    assert told["page"] == f"{output}/runs/{RUN}.html"
+    assert told["rows"] == 4
+    assert f"written by run {RUN}" in Path(told["page"]).read_text()
+
+
+def test_what_cannot_be_reported_is_told(output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", output, "--run", "another"]) == UNUSABLE
+    assert f"runs that did: {RUN}" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "nothing")]) == UNUSABLE
+    assert "holds no output of steno" in capsys.readouterr().err
+    with pytest.raises(SetupError, match="audio_megabytes is -1"):
+        report(Reporting(output, audio_megabytes=-1))
+
+
+def test_a_page_can_be_written_elsewhere(output: str, tmp_path: Path) -> None:
+    assert report(Reporting(output, to=str(tmp_path / "page.html"))).rows == 4
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_long_recording_is_shown_around_its_least_sure_word() -> None:
+    spoken = [Word(f"w{at}", at, at + 0.5, 0.1 if at == 400 else 0.9) for at in range(600)]
+    shown = line(spoken, 600.0)
+    assert shown.begin < 400 < shown.end
+    assert shown.seconds == LONGEST
+    spots = list(shown.spots(()))
+    assert "w400" in [spot.text for spot in spots]
+    assert all(0 <= spot.left <= 100 and 0 <= spot.left + spot.room <= 100.01 for spot in spots)
+    assert all(left.left < right.left for left, right in pairwise(spots))
+
+
+@pytest.mark.parametrize(("sure", "colour"), [(0.0, 0), (0.25, 1), (0.74, 2), (0.9, 4), (1.0, 4), (None, 5)])
+def test_a_confidence_has_one_colour(sure: float | None, colour: int) -> None:
+    assert band(sure) == colour
+
+
+def test_words_are_compared_as_they_are_scored() -> None:
+    versus = compared("Don't go there, now", ["dont", "go", "their", "own"])
+    assert [fate for _, fate in versus.said] == ["right", "right", "other", "other"]
+    assert versus.wrong == (False, False, True, True)
+    assert compared("one two", ["two"]).said == (("one", "missing"), ("two", "right"))
