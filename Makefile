@@ -18,7 +18,7 @@ $(READY): pyproject.toml infra/constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; rm -rf $(VENV); exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c infra/constraints.txt torch
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[hub,lm,metrics,silero,tf,check,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[cluster,hub,lm,metrics,silero,tf,check,test]'
 	@touch $@
 
 demo: $(READY)

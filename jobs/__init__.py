@@ -3,15 +3,43 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jobs.aligning import Align, align
+    from jobs.increment import Incremental, incremental
     from jobs.labelling import Label, label
     from jobs.reporting import Reporting, report
+    from jobs.retrying import Retry, retry
     from jobs.transcription import OutputHeldError, Report, SetupError, Transcribe, transcribe
 
 __all__ = [
-    "Label", "OutputHeldError", "Report", "Reporting", "SetupError", "Transcribe", "label", "report", "transcribe",
-]  # fmt: skip
+    "Align",
+    "Incremental",
+    "Label",
+    "OutputHeldError",
+    "Report",
+    "Reporting",
+    "Retry",
+    "SetupError",
+    "Transcribe",
+    "align",
+    "incremental",
+    "label",
+    "report",
+    "retry",
+    "transcribe",
+]
 
-PLACES = {"Label": "labelling", "Reporting": "reporting", "label": "labelling", "report": "reporting"}
+PLACES = {
+    "Align": "aligning",
+    "align": "aligning",
+    "Incremental": "increment",
+    "incremental": "increment",
+    "Label": "labelling",
+    "label": "labelling",
+    "Reporting": "reporting",
+    "report": "reporting",
+    "Retry": "retrying",
+    "retry": "retrying",
+}
 """The modules of what does not lie in `transcription`."""
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from jobs.options import AS_USUAL, Manner
-from jobs.options_heads import Label
+from jobs.options_heads import Align, Label
 
 
 def label_inputs(
@@ -20,3 +20,18 @@ def label_inputs(
     from jobs import labelling, running
 
     return running.run(options, labelling.task(options), manner)
+
+
+def align_inputs(
+    options: Annotated[Align, Parameter("*")], manner: Annotated[Manner, Parameter("*")] = AS_USUAL
+) -> int:
+    """Lay reference texts onto their audio: when each word is said, how well it is heard, and the text's CTC loss.
+
+    The texts come from the input (a manifest, a table, members beside the audio) or from `--references`. The words
+    stand in `segments` with their times; `confidence` is how well a word is heard, and `aligned` is false for one that
+    no token spells, such as digits: its times are shared out between its neighbours. `ctc_loss` is what the text costs,
+    and `alignment` says whether it is longer or shorter than the audio. A recording without a text is skipped.
+    """
+    from jobs import aligning, running
+
+    return running.run(options, aligning.task(options), manner)

@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that `--help` is quick.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -184,3 +185,40 @@ class Transcribe(Work):
             yield f"beam is {self.beam}: it must be 1 or more"
         if (self.lm or self.hotwords) and (self.beam or 1) < 2:
             yield "lm and hotwords choose among readings: beam must be 2 or more, as in --beam 10"
+
+
+@dataclass(frozen=True)
+class Incremental(Transcribe):
+    """What to transcribe of what is new, with what, and where to."""
+
+    _: KW_ONLY
+    date: str | None = None
+    """The night it is for, as in 2026-11-20: the same date is done once. `{date}` in an input stands for it."""
+
+    def flaws(self) -> list[str]:
+        """A date that is none, or that is missing where an input asks for it."""
+        if self.date is None:
+            asked = [name for name in self.inputs if "{date}" in name]
+            return [*super().flaws(), *(f"input {name} asks for a date: --date 2026-11-20, say" for name in asked)]
+        try:
+            datetime.fromisoformat(self.date)
+        except ValueError:
+            return [*super().flaws(), f"date is {self.date!r}: it must look like 2026-11-20 or 2026-11-20T06:00"]
+        return super().flaws()
+
+
+@dataclass(frozen=True)
+class Retry:
+    """What to try again."""
+
+    output: str
+    """The folder or URL that a job wrote. Model and options are those of its last run."""
+    _: KW_ONLY
+    errors: Annotated[tuple[str, ...], MANY] = ()
+    """Only rows that failed with these classes, as NotFound; without it, all that failed."""
+    model: Annotated[str | None, Parameter(alias="-m")] = None
+    """Where the same checkpoint lies now, if it was moved."""
+    address: str | None = None
+    """A Ray cluster to run on; without it, one is started on this machine."""
+    cpus: int | None = None
+    """Cores of this machine to use; without it, all."""

@@ -42,3 +42,25 @@ class Label(Work):
             yield "hop_seconds is for windows: window_seconds says how long they are"
         elif hop is not None and not SHORTEST_WINDOW <= hop <= (window or 0):
             yield f"hop_seconds is {hop}: it must be {SHORTEST_WINDOW} or more, and window_seconds ({window}) at most"
+
+
+@dataclass(frozen=True)
+class Align(Work):
+    """What to align, with what, and where to."""
+
+    _: KW_ONLY
+    references: str | None = None
+    """A file of texts, where the input has none or other ones: a recording's id, a tab and its text in each line."""
+    longest_hours: float = 2.0
+    """Longer recordings are skipped: each is held whole, in about 250 MB an hour."""
+
+    @property
+    def decisive(self) -> Mapping[str, str | int | float | bool | None]:
+        """The options that change times."""
+        told = {} if self.references is None else {"references": self.references}
+        return {**super().decisive, "job": "align", "longest_hours": self.longest_hours, **told}
+
+    def _numbers(self) -> Iterator[str]:
+        yield from super()._numbers()
+        if not self.longest_hours > 0:
+            yield f"longest_hours is {self.longest_hours}: it must be more than 0"

@@ -1,13 +1,15 @@
 """What lies in an output after a run: counts from every file's footer, and a few rows to look at."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.commit import Footer, read_footer
+from pipeline.latest import by_shard, latest, superseded
 from pipeline.output import done, transcript_name
 from pipeline.schema import FAILED, OK, STATUSES
 from pipeline.storage import Store
@@ -60,17 +62,35 @@ class Outcome:
 
 
 def look(store: Store) -> Outcome:
-    """Read what an output holds."""
+    """Read what an output holds: footers where each row stands, and rows where later ones took some places."""
     shards = list(done(store))
     with ThreadPoolExecutor(READERS) as pool:
         footers = dict(zip(shards, pool.map(lambda shard: read_footer(store, shard), shards), strict=True))
+    counts, seconds = standing(store) if superseded(store) else _counted(footers.values())
     return Outcome(
-        counts={status: sum(footer.counts.get(status, 0) for footer in footers.values()) for status in STATUSES},
-        seconds=sum(footer.seconds for footer in footers.values()),
+        counts=counts,
+        seconds=seconds,
         shards=len(shards),
         first=tuple(_first(store, footers)),
-        failures=tuple(_failures(store, [s for s, f in footers.items() if f.counts.get(FAILED)][:SEARCHED])),
+        failures=tuple(_failures(store, {s for s, f in footers.items() if f.counts.get(FAILED)})),
     )
+
+
+def _counted(footers: Iterable[Footer]) -> tuple[Mapping[str, int], float]:
+    found, seconds = Counter(dict.fromkeys(STATUSES, 0)), 0.0
+    for footer in footers:
+        found.update(footer.counts)
+        seconds += footer.seconds
+    return dict(found), seconds
+
+
+def standing(store: Store) -> tuple[Mapping[str, int], float]:
+    """Rows by status, and seconds of audio, of what later generations have not replaced."""
+    found, seconds = Counter(dict.fromkeys(STATUSES, 0)), 0.0
+    for table in latest(store, ["status", "seconds"]):
+        found.update(table["status"].to_pylist())
+        seconds += pc.sum(table["seconds"]).as_py() or 0.0
+    return dict(found), seconds
 
 
 def _first(store: Store, footers: Mapping[str, Footer]) -> Iterator[Shown]:
@@ -97,15 +117,18 @@ def _said(row: Mapping[str, object]) -> str:
     return str(row["text"])
 
 
-def _failures(store: Store, shards: Iterable[str]) -> Iterator[Failures]:
+def _failures(store: Store, shards: Collection[str]) -> Iterator[Failures]:
+    """Of the first of these shards."""
     counts: Counter[str] = Counter()
     examples: dict[str, tuple[str, str]] = {}
-    for shard in shards:
-        for row in _rows(store, shard, ["recording_id", "status", "error"]):
-            error = row["error"]
-            if row["status"] == FAILED and isinstance(error, dict):
-                counts[error["class"]] += 1
-                examples.setdefault(error["class"], (str(row["recording_id"]), error["message"]))
+    searched: set[str] = set()
+    for shard, table in by_shard(store, ["recording_id", "status", "error"], shards):
+        for row in table.filter(pc.equal(table["status"], FAILED)).to_pylist():
+            searched.add(shard)
+            counts[row["error"]["class"]] += 1
+            examples.setdefault(row["error"]["class"], (row["recording_id"], row["error"]["message"]))
+        if len(searched) > SEARCHED:
+            break
     yield from (Failures(kind, count, *examples[kind]) for kind, count in counts.most_common())
 
 

@@ -2,15 +2,15 @@
 
 import tempfile
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from jobs.options import Work
-from jobs.setup import Ready, checked, rules
+from jobs.planning import Growing, Planning
+from jobs.setup import checked
 from jobs.summary import clock
 from jobs.table import aligned
 from pipeline.output import done, generations, plan_name
-from pipeline.plan import plan
 from pipeline.planfile import Planned, read_plan, write_plan
+from pipeline.storage import Store
 from pipeline.tasks import Task
 
 
@@ -22,6 +22,11 @@ class Preview:
     storage: str
     """What the output's store promises."""
     planned: Planned
+    """All generations, with what would be added."""
+    new: Planned
+    """What would be added."""
+    gone: int
+    """Files that were planned once and are not in the inputs now."""
     shards_done: int
     """Shards that are finished already."""
 
@@ -32,13 +37,21 @@ class Preview:
             ("output", self.output),
             ("storage", self.storage),
             ("shards", f"{planned.shards:,}, {self.shards_done:,} of them done"),
+            ("new or changed", f"{self.new.rows:,} of {planned.rows:,}"),
+            ("gone", f"{self.gone:,} files that are not in the inputs any more: their rows stay"),
             ("recordings", f"{planned.rows - planned.containers:,} known"),
             ("containers", f"{planned.containers:,}, which say how many recordings they hold when they are read"),
             ("refused", f"{planned.failed:,} by the plan itself: they become failed rows"),
             ("size", f"{planned.bytes / 1e6:,.1f} MB of audio, where the input tells"),
             ("audio", self._hours()),
         ]
-        shown = {"containers": planned.containers, "refused": planned.failed}
+        grown = planned.shards != self.new.shards
+        shown = {
+            "containers": planned.containers,
+            "refused": planned.failed,
+            "gone": self.gone,
+            "new or changed": grown,
+        }
         return aligned([row for row in rows if shown.get(row[0], 1)])
 
     def _hours(self) -> str:
@@ -49,22 +62,29 @@ class Preview:
         return told if planned.timed == planned.rows else f"{told} of {planned.timed:,} recordings; the rest is unknown"
 
 
-def preview(options: Work, task: Task) -> Preview:
+def preview(options: Work, task: Task, planning: Planning) -> Preview:
     """Check and plan; `SetupError` names all that is wrong."""
-    ready = checked(options, task)
+    store, storage = _checked(options, task, planning)
     with tempfile.TemporaryFile() as file:
-        planned = _planned(options, ready, file)
-    return Preview(options.output, ready.storage, planned, sum(1 for _ in done(ready.store)))
+        new = write_plan(planning.shards(store), file)
+    return Preview(
+        options.output, storage, _total(store, new), new, _gone(planning, store), sum(1 for _ in done(store))
+    )
 
 
-def _planned(options: Work, ready: Ready, file: BinaryIO) -> Planned:
-    """By the plan that the output has, or by a new one."""
-    numbers = generations(ready.store)
-    if not numbers:
-        return write_plan(plan(options.inputs, rules(options)), file)
-    total = Planned()
-    for number in numbers:
-        with ready.store.open(plan_name(number)) as there:
+def _checked(options: Work, task: Task, planning: Planning) -> tuple[Store, str]:
+    ready = checked(options, task, planning)
+    return ready.store, ready.storage
+
+
+def _total(store: Store, new: Planned) -> Planned:
+    """With all that is planned already."""
+    for number in generations(store):
+        with store.open(plan_name(number)) as there:
             for table in read_plan(there):
-                total = total.with_shard(table)
-    return total
+                new = new.with_shard(table)
+    return new
+
+
+def _gone(planning: Planning, store: Store) -> int:
+    return planning.gone(store) if isinstance(planning, Growing) else 0

@@ -10,16 +10,20 @@ from dataclasses import asdict
 from types import FrameType
 
 from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
-from jobs.options import Manner, Verify, Work
+from jobs.increment import night, recorded, run_id
+from jobs.options import Incremental, Manner, Retry, Verify, Work
 from jobs.options_looking import Reporting
 from jobs.outcome import Outcome, look
+from jobs.planning import Growing, Once, Planning
 from jobs.preview import preview
 from jobs.progress import shown
 from jobs.reporting import report
+from jobs.retrying import planned_again
 from jobs.setup import OutputHeldError, SetupError
 from jobs.summary import summary
+from jobs.transcription import task as transcription
 from jobs.verify import verify
-from jobs.work import Report, carry_out
+from jobs.work import Report, carry_out, new_run_id
 from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost
 from pipeline.passes import OutageError
@@ -31,11 +35,16 @@ MOST_ROWS = 100_000
 """A table of more is not read again, unasked, for a page about the run."""
 
 
-def run(options: Work, task: Task, manner: Manner) -> int:
+def run(options: Work, task: Task, manner: Manner, planning: Planning | None = None, run_id: str | None = None) -> int:
     """Do a job that hears audio, or say what would be done; the exit code."""
+    planning, run_id = planning or Once(options), run_id or new_run_id()
     try:
         with _stoppable():
-            return _preview(options, task, manner) if manner.dry_run else _carry_out(options, task, manner)
+            if manner.dry_run:
+                return _preview(options, task, manner, planning)
+            with shown(sys.stderr) as watch:
+                done = carry_out(options, task, watch, planning, run_id)
+            return told(done, manner)
     except (SetupError, LeaseLost, CommittedElsewhereError, OutageError, StoreError) as error:
         return refused(error, manner)
     except KeyboardInterrupt:
@@ -43,6 +52,27 @@ def run(options: Work, task: Task, manner: Manner) -> int:
             f"steno: stopped. What is in {options.output} stands; the same command goes on from there.", file=sys.stderr
         )
         return INTERRUPTED
+
+
+def grow(options: Incremental, manner: Manner) -> int:
+    """Transcribe what is new, unless this date is done; the exit code."""
+    try:
+        named = night(options)
+        if known := recorded(named):
+            print(f"steno: {options.date} is done (run {known.run_id}): nothing is done again", file=sys.stderr)
+            return told(known, manner)
+    except (SetupError, StoreError) as error:
+        return refused(error, manner)
+    return run(named, transcription(named), manner, Growing(named), run_id(named))
+
+
+def again(options: Retry, manner: Manner) -> int:
+    """Try failed rows again; the exit code."""
+    try:
+        work, task, planning = planned_again(options)
+    except (SetupError, StoreError) as error:
+        return refused(error, manner)
+    return run(work, task, manner, planning)
 
 
 def check(options: Verify, manner: Manner) -> int:
@@ -77,11 +107,10 @@ def refused(error: Exception, manner: Manner) -> int:
     return HELD if isinstance(error, OutputHeldError | LeaseLost) else UNUSABLE
 
 
-def _carry_out(options: Work, task: Task, manner: Manner) -> int:
-    with shown(sys.stderr) as watch:
-        done = carry_out(options, task, watch)
-    outcome = look(Store(options.output))
-    page = _page(options, done, outcome)
+def told(done: Report, manner: Manner) -> int:
+    """Say what a run did and what the table holds now; the exit code."""
+    outcome = look(Store(done.output))
+    page = _page(done, outcome)
     if manner.as_json:
         print(json.dumps({**asdict(done), "page": page, "table": asdict(outcome)}, indent=2))
     else:
@@ -91,15 +120,15 @@ def _carry_out(options: Work, task: Task, manner: Manner) -> int:
     return FAILED_ROWS if outcome.counts[FAILED] else FINE
 
 
-def _page(options: Work, done: Report, outcome: Outcome) -> str | None:
+def _page(done: Report, outcome: Outcome) -> str | None:
     """The run's own report, beside its record; of a very large table it is made when it is asked for."""
     if not done.shards or sum(outcome.counts.values()) > MOST_ROWS:
         return None
-    return report(Reporting(options.output, run=done.run_id)).page
+    return report(Reporting(done.output, run=done.run_id)).page
 
 
-def _preview(options: Work, task: Task, manner: Manner) -> int:
-    found = preview(options, task)
+def _preview(options: Work, task: Task, manner: Manner, planning: Planning) -> int:
+    found = preview(options, task, planning)
     print(json.dumps(asdict(found), indent=2) if manner.as_json else found.text())
     return FINE
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import torch
 
 from jobs.options import DEVICES, DTYPES, Work
+from jobs.planning import Planning
 from models import CheckpointError, SourceError, SpeechModel, load_model
 from models.sources import fetch
 from pipeline.audio import AudioRules
 from pipeline.identity import weights_hash
-from pipeline.inputs.found import PlanError, PlanRules
-from pipeline.output import Identity, OutputDiffersError, check_identity, generations
-from pipeline.plan import plan
+from pipeline.output import Identity, OutputDiffersError, check_identity
 from pipeline.storage import Store, StoreError
 from pipeline.tasks import Task
 
@@ -42,7 +41,7 @@ class Ready:
     """What the output's store promises."""
 
 
-def checked(options: Work, task: Task) -> Ready:
+def checked(options: Work, task: Task, planning: Planning) -> Ready:
     """What a run needs, or `SetupError` with all that is wrong with it."""
     problems = options.flaws()
     store, storage = _output(options.output, problems)
@@ -51,17 +50,12 @@ def checked(options: Work, task: Task) -> Ready:
     identity = None if model is None else _identity(options)
     meant = not options.flaws()
     if store is not None:
-        problems += _inputs(options, store)
+        problems += planning.flaws(store)
         if identity is not None and meant:
             problems += _others(store, identity)
     if problems or store is None or audio is None or model is None or identity is None:
         raise SetupError(problems)
     return Ready(store, model, task, audio, identity, storage)
-
-
-def rules(options: Work) -> PlanRules:
-    """How the inputs become shards."""
-    return PlanRules(options.format, options.shard_size)
 
 
 def _output(url: str, problems: list[str]) -> tuple[Store | None, str]:
@@ -97,17 +91,6 @@ def _audio(options: Work, task: Task, model: SpeechModel, problems: list[str]) -
 
 def _identity(options: Work) -> Identity:
     return Identity(options.model, None, weights_hash(Path(fetch(options.model))), options.decisive)
-
-
-def _inputs(options: Work, store: Store) -> list[str]:
-    """What is wrong with them, unless they are planned already."""
-    if generations(store):
-        return []
-    try:
-        next(plan(options.inputs, rules(options)), None)
-    except PlanError as error:
-        return [f"input: {problem}" for problem in error.problems if not problem.startswith("shard_size")]
-    return []
 
 
 def _others(store: Store, identity: Identity) -> list[str]:

@@ -14,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.options import Verify
+from jobs.outcome import standing
 from jobs.setup import SetupError
 from jobs.table import aligned
 from pipeline.commit import describe, read_footer
+from pipeline.latest import superseded
 from pipeline.output import done, generations, plan_name, read_identity, transcript_name
 from pipeline.planfile import read_plan
 from pipeline.schema import FAILED, OK, STATUSES, TRANSCRIPT
@@ -40,7 +42,7 @@ class Verdict:
     missing: int = 0
     """Planned, without a file."""
     rows: dict[str, int] = field(default_factory=dict)
-    """By status."""
+    """By status: those that stand, where later generations hold some again."""
     problems: list[str] = field(default_factory=list)
     """Everything that is wrong, in the order of the shards."""
 
@@ -88,6 +90,8 @@ def verify(options: Verify) -> Verdict:
                 else:
                     verdict.missing += 1
                     verdict.problems.append(f"{shard}: planned, and there is no file: run the job again to finish it")
+    if not verdict.problems and superseded(store):
+        verdict.rows = {status: count for status, count in standing(store)[0].items() if count}
     verdict.problems += [f"{shard}: a file that no plan names" for shard in sorted(there - planned)]
     return verdict
 

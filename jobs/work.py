@@ -3,14 +3,14 @@
 Everything that can be wrong with the set-up is looked for before a cluster starts, and told at once.
 """
 
-import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
 from jobs.options import Work
-from jobs.setup import OutputHeldError, Ready, SetupError, checked, rules
+from jobs.planning import Once, Planning, add
+from jobs.setup import OutputHeldError, Ready, SetupError, checked
 from pipeline import flow
 from pipeline.bucketing import Buckets
 from pipeline.course import Course, Sample
@@ -18,17 +18,14 @@ from pipeline.inference import Device
 from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
 from pipeline.meters import Meters
-from pipeline.output import OutputDiffersError, add_generation, claim, generations, record_run
+from pipeline.output import OutputDiffersError, claim, record_run
 from pipeline.passes import Passes, missing_shards
-from pipeline.plan import plan
-from pipeline.planfile import write_plan
 from pipeline.prices import Bill, Prices
 from pipeline.reading import Rules
 from pipeline.schema import FAILED, STATUSES
 from pipeline.stitching import Making
-from pipeline.storage import Store
 from pipeline.tally import Tally, Told, Watch
-from pipeline.tasks import Task
+from pipeline.tasks import Joint, Task
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,8 @@ class Report:
     """What a run did."""
 
     run_id: str
+    job: str
+    """Whose options `settings` are."""
     output: str
     counts: Mapping[str, int]
     """Rows of this run by status."""
@@ -46,6 +45,8 @@ class Report:
     passes: int
     storage: str
     """What the output's store promised."""
+    added: int = 0
+    """Rows that this run planned."""
     settings: Mapping[str, object] = field(default_factory=dict)
     readers: int = 0
     """Readers of the pool before the models."""
@@ -69,18 +70,20 @@ class Report:
         return self.counts.get(FAILED, 0)
 
 
-def carry_out(options: Work, task: Task, watch: Watch | None = None) -> Report:
-    """Do what is planned and not done; `SetupError` says why nothing could start."""
-    course, run_id = Course(), _run_id()
-    ready = checked(options, task)
+def carry_out(
+    options: Work, task: Task, watch: Watch | None = None, planning: Planning | None = None, run_id: str | None = None
+) -> Report:
+    """Plan, by default everything once, and do what is not done; `SetupError` says why nothing could start."""
+    course, run_id, planning = Course(), run_id or new_run_id(), planning or Once(options)
+    ready = checked(options, task, planning)
     store = ready.store
     try:
         claim(store, ready.identity)
         with Lease(store, run_id) as lease:
-            _plan(options, store)
+            added = add(planning, store)
             watches = _each(watch or _unwatched, Told(Meters(run_id)), course)
             tally = _run(options, ready, lease, run_id, watches) if missing_shards(store) else Tally()
-            report = _report(options, run_id, tally, course, ready.storage)
+            report = replace(_report(options, run_id, tally, course, ready.storage), added=added.rows)
             record_run(store, run_id, asdict(report))
             return report
     except LeaseHeldError as error:
@@ -91,13 +94,14 @@ def carry_out(options: Work, task: Task, watch: Watch | None = None) -> Report:
 
 def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
     buckets = Buckets(options.window, budget=options.batch_seconds)
+    references = ready.task.references if isinstance(ready.task, Joint) else None
     pool, port = options.bounds, options.metrics_port
     with flow.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
         bill = Bill(Prices(options.prices), flow.nodes)
         return Passes(
             ready.store,
             lease,
-            Rules(ready.store.url, options.model, ready.audio, buckets),
+            Rules(ready.store.url, options.model, ready.audio, buckets, references=references),
             Device(options.model, options.dtype, options.device, _threads(resources), ready.task),
             resources,
             Making(options.model, run_id, ready.model.sample_rate, options.written, ready.task.stitch(ready.model)),
@@ -118,26 +122,19 @@ def _unwatched(tally: Tally) -> None:
     """Nobody looks on."""
 
 
-def _plan(options: Work, store: Store) -> None:
-    if generations(store):
-        return
-    with tempfile.TemporaryFile() as file:
-        write_plan(plan(options.inputs, rules(options)), file)
-        file.seek(0)
-        add_generation(store, 1, file.read())
-
-
 def _threads(resources: flow.Resources) -> int:
     return max(1, round(resources.listener_cpus + 0.5))
 
 
-def _run_id() -> str:
+def new_run_id() -> str:
+    """Unlike any other; the ids of later runs sort behind it."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
 
 
 def _report(options: Work, run_id: str, tally: Tally, course: Course, storage: str) -> Report:
     return Report(
         run_id=run_id,
+        job=type(options).__name__,
         output=options.output,
         counts={status: tally.counts[status] for status in STATUSES},
         shards=tally.shards,

@@ -36,6 +36,18 @@ class Clock:
         return int(self.at(frame + 1, samples))
 
 
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of a recording that was heard in windows, on its samples."""
+
+    starts: Whole
+    """Where each frame's span begins, and where the last one's ends."""
+
+    def at(self, edges: npt.ArrayLike, samples: int) -> Whole:
+        """The samples where frames begin, inside a recording; that is where those before them end."""
+        return self.starts[np.asarray(edges, np.int64)].clip(0, samples)
+
+
 def make_clock(shape: ConvShape, hop: int, window: int) -> Clock:
     """The clock of strided convolutions over inputs that see `window` samples, every `hop` samples."""
     step, seen = shape.stride * hop, (shape.field - 1) * hop + window

@@ -13,7 +13,7 @@ from pathlib import Path
 import sentencepiece
 
 from models.config import ConfigError
-from models.spelling import Spelled, Spelling, in_any_case, split
+from models.spelling import Spelled, Spelling, in_any_case, sounding, split
 from models.tokenizer_files import cut, read_settings, read_table
 
 SPACE = "▁"
@@ -97,7 +97,7 @@ class SentencePieces:
         pieces = self._cut(word)
         missing = "".join(piece for piece in pieces if piece not in self.table)
         ids = tuple(self.table[piece] for piece in pieces if piece in self.table)
-        return Spelling(word, ids, missing.replace(SPACE, ""))
+        return sounding(Spelling(word, ids, missing.replace(SPACE, "")), self.surface)
 
     def _cut(self, text: str) -> list[str]:
         pieces: list[str] = self.engine.encode(text.lower() if self.lower else text, out_type=str)

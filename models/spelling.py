@@ -67,6 +67,12 @@ def tidy(text: str) -> str:
     return text
 
 
+def sounding(spelling: Spelling, surface: Callable[[int], str]) -> Spelling:
+    """Without any token where all that is left of a word is the space before it: there is nothing to hear."""
+    written = any(surface(i).strip() for i in spelling.ids)
+    return spelling if written else Spelling(spelling.word, (), spelling.missing)
+
+
 def in_any_case(word: str, spell: Callable[[str], Spelling]) -> Spelling:
     """How a word is spelled, in the case that leaves least of it out."""
     spellings = [spell(written) for written in (word, word.upper(), word.lower())]

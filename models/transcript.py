@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.clock import Clock, Whole
+from models.clock import Clock, Timeline, Whole
 from models.protocol import Tokens
 from models.vocabulary import Vocabulary
 
@@ -69,7 +69,7 @@ class Scribe:
     """Writes transcripts of one model's tokens."""
 
     vocabulary: Vocabulary
-    clock: Clock
+    clock: Clock | Timeline
     reach: int
     """Samples that a word is heard before its first token and after its last, at most."""
     pause: int
@@ -92,7 +92,7 @@ class Scribe:
         return [Word(word.text, start, end, confidence) for word, (start, end), confidence in rows]
 
 
-def time_words(firsts: Sequence[int], ends: Sequence[int], clock: Clock, samples: int, reach: int) -> Whole:
+def time_words(firsts: Sequence[int], ends: Sequence[int], clock: Clock | Timeline, samples: int, reach: int) -> Whole:
     """Where words begin and end (words, 2), from the first frame of each and one past its last.
 
     Tokens are short peaks inside longer sounds: what lies between two words is shared between them, up to `reach`

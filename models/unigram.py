@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 from models.config import ConfigError, Json, read_json, write_json
-from models.spelling import Spelled, Spelling, in_any_case, split
+from models.spelling import Spelled, Spelling, in_any_case, sounding, split
 from models.tokenizer_files import cut, is_id, read_settings
 
 SPACE = "▁"
@@ -75,7 +75,7 @@ class Unigram:
     def _spelling(self, word: str) -> Spelling:
         pieces = [(self.table.get(piece), piece) for piece in self._pieces(SPACE + word)]
         missing = "".join(piece for i, piece in pieces if i is None)
-        return Spelling(word, tuple(i for i, _ in pieces if i is not None), missing)
+        return sounding(Spelling(word, tuple(i for i, _ in pieces if i is not None), missing), self.surface)
 
     def _joined(self, ids: Sequence[int]) -> str:
         pieces = [self.pieces[i] for i in ids if i < len(self.pieces)]

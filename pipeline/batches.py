@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.schema import LABEL, Failure, Segment
+from pipeline.schema import ALIGNMENT, LABEL, Failure, Segment
 
 Inputs = npt.NDArray[np.float32]
 Row = Mapping[str, object]
@@ -51,7 +51,15 @@ BATCH = pa.schema(
 """One batch. `width` is 0 for waveforms, else the features of a frame; a clip of length 0 is not heard.
 `retries` is how often its reader asked storage again since the batch before, `reading` the seconds that it took."""
 
-WORD = pa.struct([("word", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("confidence", pa.float32())])
+WORD = pa.struct(
+    [
+        ("word", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("confidence", pa.float32()),
+        ("aligned", pa.bool_()),
+    ]
+)
 EFFORT = pa.struct(
     [
         ("heard", pa.int32()),
@@ -71,6 +79,7 @@ HEARD = pa.schema(
         pa.field("text", pa.string()),
         pa.field("words", pa.list_(WORD)),
         pa.field("labels", pa.list_(LABEL)),
+        pa.field("alignment", pa.struct([("loss", pa.float64()), *ALIGNMENT])),
         pa.field("seconds", pa.float64(), nullable=False),
         pa.field("padding", pa.float64(), nullable=False),
         pa.field("effort", EFFORT),

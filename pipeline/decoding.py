@@ -12,7 +12,7 @@ from models.protocol import Prediction, Refused, Scores, Tokens
 from pipeline.schema import Failure
 
 Fields = Mapping[str, object]
-SILENT: Fields = {"text": None, "words": None, "labels": None}
+SILENT: Fields = {"text": None, "words": None, "labels": None, "alignment": None}
 
 
 def decoded(model: SpeechModel, prediction: Prediction, start: int, samples: int) -> Fields:

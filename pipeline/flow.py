@@ -8,9 +8,9 @@ The engine moves, balances, scales and restarts. What it says about its success 
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from itertools import islice
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from ray.data.context import AutoscalingConfig
 
 from pipeline.inference import Device, Listener
 from pipeline.leaving import leave
+from pipeline.loopback import LOCAL, on_loopback, stays_here
 from pipeline.prices import CPU, GPU, Names
 from pipeline.quiet import quiet, unannounced
 from pipeline.reading import WORK, Reader, Rules
@@ -150,37 +151,61 @@ def cluster(
     with unannounced():
         _start(address, cpus, folder, metrics_port)
     try:
-        yield resources(ray.cluster_resources(), pool)  # type: ignore[no-untyped-call]
+        yield resources(machines(), pool)
     finally:
         ray.shutdown()
 
 
 def _start(address: str | None, cpus: int | None, folder: str | None, metrics_port: int | None) -> None:
-    if address is None or address == "local":
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=folder,
-            _metrics_export_port=metrics_port,
-        )
-    else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    with on_loopback() if stays_here(address) else nullcontext():
+        if address is None or address == LOCAL:
+            ray.init(
+                address=LOCAL,
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=folder,
+                _metrics_export_port=metrics_port,
+            )
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
 
 
-def resources(there: Mapping[str, float], pool: tuple[int, int] | None = None) -> Resources:
-    """What suits a machine or a cluster: a model on each GPU, or one for every four cores, unless bounds are given."""
-    cpus, gpus, memory = there.get("CPU", 1.0), int(there.get("GPU", 0)), there.get("memory", 8 << 30)
+def machines() -> list[Mapping[str, float]]:
+    """What each machine of the cluster has to give."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def resources(there: Sequence[Mapping[str, float]], pool: tuple[int, int] | None = None) -> Resources:
+    """What suits these machines: a model on each GPU, or one for every four cores of each, unless bounds are given.
+
+    What is asked for fits the smallest of them: a request that is larger than every machine waits for ever.
+    """
+    gpus, cpus = (int(sum(node.get(name, 0) for node in there)) for name in ("GPU", "CPU"))
     if gpus:
-        readers = max(1, min(8 * gpus, int(cpus) - gpus))
+        readers = max(1, min(8 * gpus, cpus - gpus))
         fewest, most = pool or (gpus, gpus)
         begun = max(fewest, min(gpus, most))
         return Resources(readers, 1.0, listeners=(fewest, most), begun=begun, listener_gpus=1.0)
-    readers = max(1, int(cpus) // 8)
-    fewest, most = pool or (max(1, int(cpus) // 4),) * 2
-    each = max(0.5, (cpus - 0.5 * readers) / most)
-    share = min(2 << 30, int(0.8 * memory / (most + readers)))
-    found = Resources(readers=readers, listeners=(fewest, most), begun=most, listener_cpus=each)
-    return replace(found, reader_memory=share, listener_memory=share)
+    working = [node for node in there if node.get("CPU", 0)] or [{"CPU": 1.0}]
+    shares = [_share(node, -(-pool[1] // len(working)) if pool else None) for node in working]
+    fewest, most = pool or (sum(share.begun for share in shares),) * 2
+    memory = min(share.listener_memory for share in shares)
+    return Resources(
+        readers=sum(share.readers for share in shares),
+        listeners=(fewest, most),
+        begun=most,
+        listener_cpus=min(share.listener_cpus for share in shares),
+        reader_memory=memory,
+        listener_memory=memory,
+    )
+
+
+def _share(node: Mapping[str, float], models: int | None) -> Resources:
+    """What suits one machine without a GPU, with so many models or a model for every four cores."""
+    cpus, memory = node["CPU"], node.get("memory", 8 << 30)
+    pool, readers = models or max(1, int(cpus) // 4), max(1, int(cpus) // 8)
+    each = min(2 << 30, int(0.8 * memory / (pool + readers)))
+    cores = max(0.5, (cpus - 0.5 * readers) / pool)
+    return Resources(readers=readers, begun=pool, listener_cpus=cores, listener_memory=each)

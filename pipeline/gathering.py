@@ -155,7 +155,8 @@ class Gathering:
             return self._row(ordinal, head, {"status": status, "error": error})
         pieces = [channel.pieces[index] for index in sorted(channel.pieces)]
         made = stitched(pieces, self.making)
-        return self._row(ordinal, head, {**made, **_scored(channel.reference, made.get("text"))})
+        scored = {} if "alignment" in made else _scored(channel.reference, made.get("text"))
+        return self._row(ordinal, head, {**made, **scored})
 
     def _row(self, ordinal: int, head: Row, made: Row) -> Row:
         kept = {name: head.get(name) for name in ("recording_id", "uri", "channel", "reference", "extra")}
@@ -184,9 +185,10 @@ def _piece(key: Row, row: Row) -> Piece:
         core=(_number(key["core_begin"]), _number(key["core_end"])),
         total=_number(key["total"]),
         text=_text(row["text"]),
-        words=tuple(Word(w["word"], w["start"], w["end"], w["confidence"]) for w in words or ()),  # type: ignore[attr-defined]
+        words=tuple(Word(w["word"], w["start"], w["end"], w["confidence"], w["aligned"]) for w in words or ()),  # type: ignore[attr-defined]
         labels={label["label"]: label["score"] for label in labels or ()},  # type: ignore[attr-defined]
         seconds=float(row["seconds"]),  # type: ignore[arg-type]
+        alignment=row["alignment"],  # type: ignore[arg-type]
     )
 
 

@@ -18,8 +18,11 @@ from pipeline.bucketing import padding
 from pipeline.deadline import deadline
 from pipeline.decoding import SILENT, Fields, refused
 from pipeline.staying import Leave, stay
-from pipeline.tasks import Row, Task, Transcription
+from pipeline.tasks import Joint, Row, Task, Transcription
 
+Heard = dict[int, Fields | Refused]
+AT_ONCE = 8
+"""Pieces of whole recordings that are padded together."""
 PATIENCE = 600.0
 """Seconds after which a batch may be taken for one that never ends."""
 
@@ -54,9 +57,7 @@ class Listener:
         began, self._splits = time.monotonic(), 0
         inputs, owners = clips(batch), keys(batch).to_pylist()
         there = [index for index, clip in enumerate(inputs) if len(clip)]
-        with deadline(PATIENCE):
-            found = self._heard([inputs[index] for index in there], [owners[index] for index in there])
-            heard = dict(zip(there, found, strict=True))
+        heard = self._all_heard(inputs, owners, there)
         rate, hop = self.model.sample_rate, self.model.frontend.hop
         seconds = {index: len(inputs[index]) * hop / rate for index in there}
         waste = padding(list(seconds.values()))
@@ -65,6 +66,23 @@ class Listener:
             for index, owner in enumerate(owners)
         ]
         return pa.Table.from_pylist([{**rows[0], "effort": self._effort(batch, began, len(there))}, *rows[1:]], HEARD)
+
+    def _all_heard(self, inputs: Sequence[Inputs], owners: Sequence[Row], there: Sequence[int]) -> Heard:
+        """What each segment with inputs gives, by its place; of whole recordings, some at a time."""
+        heard: Heard = {}
+        task, most = self.where.task, len(there) or 1
+        if isinstance(task, Joint):
+            there, most = sorted(there, key=lambda index: -len(inputs[index])), AT_ONCE
+        for begin in range(0, len(there), most):
+            part = there[begin : begin + most]
+            with deadline(PATIENCE):
+                found = self._heard([inputs[index] for index in part], [owners[index] for index in part])
+                heard.update(zip(part, found, strict=True))
+        if isinstance(task, Joint):
+            with deadline(PATIENCE):
+                each = [heard.get(index, SILENT) for index in range(len(owners))]
+                heard = dict(enumerate(task.settle(self.model, owners, each)))
+        return heard
 
     def _effort(self, batch: pa.Table, began: float, clips: int) -> Row:
         """What this batch took, and how long the device had waited for it."""

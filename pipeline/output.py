@@ -129,6 +129,15 @@ def record_run(store: Store, run_id: str, record: Mapping[str, object]) -> None:
     store.put(f"{RUNS}/{run_id}{JSON}", json.dumps(record, indent=2, sort_keys=True).encode())
 
 
+def read_run(store: Store, run_id: str) -> dict[str, object] | None:
+    """What a run did, if it came to its end."""
+    name = f"{RUNS}/{run_id}{JSON}"
+    if all(entry.uri != name for entry in store.names(RUNS)):
+        return None
+    record: dict[str, object] = json.loads(store.read(name))
+    return record
+
+
 def read_runs(store: Store) -> Iterator[dict[str, object]]:
     """What each run did, in the order of their names."""
     for entry in store.names(RUNS):

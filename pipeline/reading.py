@@ -19,11 +19,13 @@ from pipeline.bucketing import Buckets, batches
 from pipeline.deadline import deadline
 from pipeline.features import features
 from pipeline.planfile import Place, shard_rows
+from pipeline.references import References
 from pipeline.schema import Recording, Segment
 from pipeline.sources import recordings
 from pipeline.staying import Leave, stay
 from pipeline.storage import Store, StoreError
 from pipeline.stores.retry import repeats
+from pipeline.together import groups, whole_batches
 
 WORK = pa.schema(
     [
@@ -51,6 +53,8 @@ class Rules:
     buckets: Buckets
     apart: bool = False
     """Whether each recording is decoded in a process of its own, and travels in a batch of its own."""
+    references: References | None = None
+    """For jobs that need a recording's text and all its segments at once: where the texts come from."""
 
 
 class Reader:
@@ -66,9 +70,19 @@ class Reader:
         self.leave()
         heard = (ready for shard in work.to_pylist() for ready in self._shard(shard))
         began = time.monotonic()
-        for batch in ([ready] for ready in heard) if self.rules.apart else batches(heard, self.rules.buckets):
+        for batch in self._batches(heard):
             yield pack(batch, repeats(), time.monotonic() - began)
             began = time.monotonic()  # while it waited to be asked, it did nothing
+
+    def _batches(self, heard: Iterator[Ready]) -> Iterator[list[Ready]]:
+        match self.rules:
+            case Rules(apart=True, references=None):
+                return ([ready] for ready in heard)
+            case Rules(apart=True):
+                return groups(heard)
+            case Rules(references=None):
+                return batches(heard, self.rules.buckets)
+        return whole_batches(heard, self.rules.buckets)
 
     def _shard(self, shard: Mapping[str, object]) -> Iterator[Ready]:
         """A shard to its end, or to where the storage fails; a later pass reads the rest."""
@@ -82,7 +96,8 @@ class Reader:
         for recording in recordings(self._rows(shard)):
             count += 1
             if recording.ordinal not in done:
-                yield from features(self.cut(recording), self.frontend)
+                known = recording if self.rules.references is None else self.rules.references.given(recording)
+                yield from features(self.cut(known), self.frontend)
         yield census(str(shard["shard"]), count)
 
     def _rows(self, shard: Mapping[str, object]) -> pa.Table:

@@ -98,7 +98,17 @@ class Segment:
 
 
 ERROR = pa.struct([("class", pa.string()), ("stage", pa.string()), ("message", pa.string())])
-WORD = pa.struct([("word", pa.string()), ("start", pa.float64()), ("end", pa.float64()), ("confidence", pa.float32())])
+WORD = pa.struct(
+    [
+        ("word", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("confidence", pa.float32()),
+        ("aligned", pa.bool_()),
+    ]
+)
+"""`aligned` is for words of a reference text: false where no token spells the word, so that its times are shared out
+between its neighbours."""
 LABEL = pa.struct([("label", pa.string()), ("score", pa.float32())])
 SEGMENT = pa.struct(
     [
@@ -110,6 +120,18 @@ SEGMENT = pa.struct(
         ("labels", pa.list_(LABEL)),
     ]
 )
+ALIGNMENT = pa.struct(
+    [
+        ("verdict", pa.string()),
+        ("heard", pa.int32()),
+        ("expected", pa.int32()),
+        ("coverage", pa.float32()),
+        ("exact", pa.bool_()),
+    ]
+)
+"""How a reference text matches its audio: `fits`, `text is longer`, `text is shorter`, or `no room` for its tokens.
+Behind that: the tokens that the model reads by itself, those of the text, the share of the first that falls inside the
+text's words, and whether the alignment is proven to be the best."""
 
 TRANSCRIPT = pa.schema(
     [
@@ -127,6 +149,7 @@ TRANSCRIPT = pa.schema(
         pa.field("wer", pa.float64()),
         pa.field("cer", pa.float64()),
         pa.field("ctc_loss", pa.float64()),
+        pa.field("alignment", ALIGNMENT),
         pa.field("error", ERROR),
         pa.field("extra", pa.string()),
         pa.field("model", pa.string(), nullable=False),

@@ -21,6 +21,8 @@ class Word:
     start: int
     end: int
     confidence: float
+    aligned: bool | None = None
+    """Of a reference text's word: whether its times were heard."""
 
     @property
     def middle(self) -> int:
@@ -38,6 +40,8 @@ class Piece:
     words: tuple[Word, ...]
     labels: Mapping[str, float]
     seconds: float
+    alignment: Row | None = None
+    """Of the whole recording's reference text, with its first piece."""
 
 
 class Stitch(Protocol):
@@ -134,7 +138,13 @@ def _segment(words: Sequence[Word], rate: int) -> Row:
         "text": " ".join(word.text for word in words),
         "confidence": _mean(words),
         "words": [
-            {"word": word.text, "start": word.start / rate, "end": word.end / rate, "confidence": word.confidence}
+            {
+                "word": word.text,
+                "start": word.start / rate,
+                "end": word.end / rate,
+                "confidence": word.confidence,
+                "aligned": word.aligned,
+            }
             for word in words
         ],
     }

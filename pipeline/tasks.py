@@ -7,7 +7,7 @@ table that it fills, a mapping for each segment, or into the reason why a segmen
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from models import SpeechModel
 from models.language_model import LanguageModel, LanguageModelError, load_language_model
@@ -16,6 +16,7 @@ from models.sources import fetch
 from models.wanted import SourceError
 from pipeline.audio.rules import AudioRules
 from pipeline.decoding import Fields, decoded
+from pipeline.references import References
 from pipeline.stitching import Stitch, Texts
 
 Row = Mapping[str, object]
@@ -38,6 +39,22 @@ class Task(Protocol):
 
     def hear(self, model: SpeechModel, batch: Padded, owners: Sequence[Row]) -> Sequence[Fields | Refused]:
         """What each clip of a batch gives."""
+        ...
+
+
+@runtime_checkable
+class Joint(Task, Protocol):
+    """A task that needs all pieces of a recording at once, and the text of each: they come in one batch."""
+
+    @property
+    def references(self) -> References:
+        """Where the texts come from."""
+        ...
+
+    def settle(
+        self, model: SpeechModel, owners: Sequence[Row], heard: Sequence[Fields | Refused]
+    ) -> Sequence[Fields | Refused]:
+        """What a whole batch makes of what was heard of its pieces."""
         ...
 
 

@@ -116,7 +116,7 @@ def test_the_plan_has_two_stages_and_bucketing_is_not_in_the_pool(model: Path) -
 def test_a_pool_begins_with_as_many_models_as_have_room(
     there: dict[str, float], pool: tuple[int, int] | None, expected: tuple[int, int, int]
 ) -> None:
-    found = flow.resources({**there, "memory": 64 << 30}, pool)
+    found = flow.resources([{**there, "memory": 64 << 30}], pool)
     assert (*found.listeners, found.begun) == expected
 
 

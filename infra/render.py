@@ -1,0 +1,125 @@
+"""Manifests from templates and one file of values.
+
+A template is YAML. `${key}` stands for a value, with its type where it stands alone; `{$include: file}` for another
+template, `{$text: file}` for the text of one. What comes out is checked by `check` before anything is written.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import yaml
+
+HERE = Path(__file__).parent
+TEMPLATES = HERE / "manifests"
+VALUES = HERE / "values.yaml"
+KUBERNETES = {
+    "raycluster.yaml": ("service-account", "job-options", "raycluster"),
+    "rayjob.yaml": ("service-account", "job-options", "rayjob"),
+    "raycronjob.yaml": ("service-account", "job-options", "raycronjob"),
+    "cronjob.yaml": (
+        *("service-account", "job-options", "cronjob-account", "cronjob-role", "cronjob-binding"),
+        *("cronjob-run", "cronjob"),
+    ),
+}
+"""Files to hand to kubectl, each with the templates of its documents."""
+RAY_UP = "ray-up.yaml"
+PLACE = re.compile(r"\$\{([A-Za-z.]+)\}")
+
+Scalar: TypeAlias = str | int | float | bool | None
+Json: TypeAlias = "Scalar | list[Json] | dict[str, Json]"
+Values: TypeAlias = Mapping[str, Scalar]
+
+
+class ValuesError(Exception):
+    """The values do not fit the templates; `problems` says how."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Every manifest of a set of values."""
+
+    kubernetes: Mapping[str, list[dict[str, Json]]]
+    """The documents of each file."""
+    ray_up: dict[str, Json]
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Each file's name and text."""
+        for name, documents in self.kubernetes.items():
+            yield name, _text(documents)
+        yield RAY_UP, _text([self.ray_up])
+
+
+def read_values(path: Path = VALUES) -> Values:
+    """The values by their dotted names; `ValuesError` says which are missing, and which nobody asks for."""
+    given = dict(_flat(yaml.safe_load(path.read_text())))
+    wanted = {name for file in TEMPLATES.glob("*.yaml") for name in PLACE.findall(file.read_text())}
+    asked = (wanted - set(DERIVED)) | SOURCES
+    problems = [f"{path}: {name} is missing" for name in sorted(asked - set(given))]
+    problems += [f"{path}: no manifest asks for {name}" for name in sorted(set(given) - asked)]
+    if problems:
+        raise ValuesError(problems)
+    return {**given, **_derived(given)}
+
+
+def render(values: Values) -> Rendered:
+    """Fill in every template."""
+    kubernetes = {name: [_document(part, values) for part in parts] for name, parts in KUBERNETES.items()}
+    return Rendered(kubernetes, _document("ray-up", values))
+
+
+DERIVED = ("workers", "idleMinutes", "gpuCores", "gpuCards", "cpuCores")
+SOURCES = {"gpuWorkers.max", "cpuWorkers.max", "idleSeconds", "gpuWorkers.cpu", "gpuWorkers.gpu", "cpuWorkers.cpu"}
+"""What the derived values come from."""
+
+
+def _derived(values: Values) -> Values:
+    number = {name: int(str(values[name])) for name in SOURCES}
+    return {
+        "workers": number["gpuWorkers.max"] + number["cpuWorkers.max"],
+        "idleMinutes": max(1, number["idleSeconds"] // 60),
+        "gpuCores": number["gpuWorkers.cpu"],
+        "gpuCards": number["gpuWorkers.gpu"],
+        "cpuCores": number["cpuWorkers.cpu"],
+    }
+
+
+def _flat(node: dict[str, Json], before: str = "") -> Iterator[tuple[str, Scalar]]:
+    for name, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        elif not isinstance(value, list):
+            yield before + name, value
+
+
+def _document(name: str, values: Values) -> dict[str, Json]:
+    filled = _filled(yaml.safe_load((TEMPLATES / f"{name}.yaml").read_text()), values)
+    assert isinstance(filled, dict)
+    return filled
+
+
+def _filled(node: Json, values: Values) -> Json:
+    if isinstance(node, dict):
+        if "$include" in node:
+            return _filled(yaml.safe_load((TEMPLATES / str(node["$include"])).read_text()), values)
+        if "$text" in node:
+            return _text([_document(Path(str(node["$text"])).stem, values)])
+        return {name: _filled(value, values) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(value, values) for value in node]
+    return _value(node, values) if isinstance(node, str) else node
+
+
+def _value(text: str, values: Values) -> Scalar:
+    alone = PLACE.fullmatch(text)
+    return values[alone[1]] if alone else PLACE.sub(lambda found: str(values[found[1]]), text)
+
+
+def _text(documents: list[dict[str, Json]]) -> str:
+    return yaml.safe_dump_all(documents, sort_keys=False, width=120)

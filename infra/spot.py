@@ -1,0 +1,54 @@
+"""`python -m infra.spot HEAD:PORT`: on a machine of AWS's spot market, turn the notice of its end into a drain.
+
+The market gives two minutes. Ray then places nothing more on the node, and what is under way may end or move.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+MARKET = "http://169.254.169.254/latest"
+"""The machine's own metadata service, which also says when the machine is taken away."""
+NOTHING, SECONDS, DEADLINE = 404, 5.0, 100
+
+
+def noticed(market: str = MARKET) -> bool:
+    """Whether the market has said that it will take this machine. What cannot be asked has said nothing."""
+    try:
+        token = _ask("PUT", f"{market}/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
+        _ask("GET", f"{market}/meta-data/spot/instance-action", {"X-aws-ec2-metadata-token": token})
+    except (urllib.error.URLError, TimeoutError):
+        return False
+    return True
+
+
+def drain(head: str, ray: str = "ray") -> int:
+    """Tell Ray that this node is about to go; its exit code."""
+    reason = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "the spot market takes the machine"]
+    command = [ray, "drain-node", "--address", head, *reason, "--deadline-remaining-seconds", str(DEADLINE)]
+    return subprocess.run(command, check=False).returncode  # noqa: S603
+
+
+def _ask(method: str, address: str, headers: dict[str, str]) -> str:
+    request = urllib.request.Request(address, headers=headers, method=method)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
+        return str(answer.read().decode())
+
+
+def main() -> int:
+    """Watch until there is a notice, then drain."""
+    parser = argparse.ArgumentParser(prog="python -m infra.spot", description="Drain this node when it is taken away.")
+    parser.add_argument("head", help="HOST:PORT of the cluster's head")
+    parser.add_argument("--market", default=MARKET, help="the machine's metadata service")
+    parser.add_argument("--ray", default="ray", help="Ray's command")
+    asked = parser.parse_args()
+    while not noticed(asked.market):
+        time.sleep(SECONDS)
+    return drain(asked.head, asked.ray)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""`steno incremental`: what is new or changed since the last generation, for whoever runs it every night.
+
+With a date, the run's id is made of it and of what decides the words: the same night is done once, however often it is
+started, and what a missed or killed night left is done by the next.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+
+from jobs.options import Incremental
+from jobs.planning import Growing
+from jobs.setup import SetupError
+from jobs.transcription import task
+from jobs.work import Report, carry_out, new_run_id
+from pipeline.output import read_run
+from pipeline.storage import Store, StoreError
+from pipeline.tally import Watch
+
+__all__ = ["Incremental", "incremental", "night", "recorded"]
+
+
+def incremental(options: Incremental, watch: Watch | None = None) -> Report:
+    """Plan what is new, and do it with what is left of earlier nights; `SetupError` says why nothing could start."""
+    named = night(options)
+    if known := recorded(named):
+        return known
+    return carry_out(named, task(named), watch, Growing(named), run_id(named))
+
+
+def night(options: Incremental) -> Incremental:
+    """With the date in its inputs; `SetupError` where it has none or a wrong one."""
+    if problems := [flaw for flaw in options.flaws() if "date" in flaw]:
+        raise SetupError(problems)
+    if options.date is None:
+        return options
+    return replace(options, inputs=tuple(name.replace("{date}", options.date) for name in options.inputs))
+
+
+def run_id(options: Incremental) -> str:
+    """Of the date and the configuration; without a date, unlike any other."""
+    if options.date is None:
+        return new_run_id()
+    decisive = json.dumps([options.inputs, options.output, options.model, dict(options.decisive)], sort_keys=True)
+    stamp = datetime.fromisoformat(options.date)
+    return f"{stamp:%Y%m%dT%H%M%SZ}-{hashlib.sha256(decisive.encode()).hexdigest()[:6]}"
+
+
+def recorded(options: Incremental) -> Report | None:
+    """What the run of this date did, if it came to its end."""
+    if options.date is None:
+        return None
+    try:
+        found = read_run(Store(options.output), run_id(options))
+    except StoreError:
+        return None  # an output that cannot be read is told by the checks of a run
+    return None if found is None else _report(found)
+
+
+def _report(record: Mapping[str, object]) -> Report:
+    known = {field.name for field in fields(Report)} - {"course"}
+    return Report(**{name: value for name, value in record.items() if name in known})  # type: ignore[arg-type]

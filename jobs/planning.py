@@ -1,0 +1,162 @@
+"""What a run plans before it works: everything once, what is new or changed, or what failed.
+
+A plan is a generation: written once, never changed. What is missing of any generation is the work.
+"""
+
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.options import Work
+from pipeline.inputs.found import PlanError, PlanRules
+from pipeline.inputs.rows import Row, key, unpacked
+from pipeline.inputs.seen import Keys, Seen
+from pipeline.latest import by_shard
+from pipeline.output import add_generation, generations, plan_name
+from pipeline.plan import plan, shards_of
+from pipeline.planfile import Planned, new_or_changed, read_plan, write_plan
+from pipeline.schema import FAILED
+from pipeline.storage import Store
+
+
+class Planning(Protocol):
+    """The role of everything below."""
+
+    def flaws(self, store: Store) -> list[str]:
+        """What is wrong with the inputs, looked at before anything starts."""
+        ...
+
+    def shards(self, store: Store) -> Iterator[pa.Table]:
+        """What the next generation holds: none where nothing is to be added."""
+        ...
+
+
+def add(planning: Planning, store: Store) -> Planned:
+    """Write the next generation, unless there is nothing in it."""
+    with tempfile.TemporaryFile() as file:
+        planned = write_plan(planning.shards(store), file)
+        if planned.shards:
+            file.seek(0)
+            add_generation(store, following(store), file.read())
+    return planned
+
+
+def following(store: Store) -> int:
+    """The next generation's number."""
+    return max(generations(store), default=0) + 1
+
+
+def rules(options: Work) -> PlanRules:
+    """How the inputs become shards."""
+    return PlanRules(options.format, options.shard_size)
+
+
+@dataclass(frozen=True)
+class Once:
+    """Everything that the inputs hold, unless that is planned."""
+
+    options: Work
+
+    def flaws(self, store: Store) -> list[str]:
+        """Nothing is looked at again once it is planned."""
+        return [] if generations(store) else _flaws(self.options)
+
+    def shards(self, store: Store) -> Iterator[pa.Table]:
+        """All of them, or none."""
+        return iter(()) if generations(store) else plan(self.options.inputs, rules(self.options))
+
+
+@dataclass(frozen=True)
+class Growing:
+    """What no earlier generation holds, or holds in another version."""
+
+    options: Work
+    listed: Seen = field(default_factory=Seen)
+    """Where everything lies that the inputs hold now, in eight bytes each."""
+
+    def flaws(self, store: Store) -> list[str]:
+        """They are listed again each time."""
+        return _flaws(self.options)
+
+    def shards(self, store: Store) -> Iterator[pa.Table]:
+        """Those of the inputs as they are now that were not there before."""
+        how = replace(rules(self.options), generation=following(store))
+        with ExitStack() as stack:
+            earlier = [stack.enter_context(store.open(plan_name(number))) for number in generations(store)]
+            yield from new_or_changed(earlier, self._noted(plan(self.options.inputs, how)), how)
+
+    def gone(self, store: Store) -> int:
+        """Files of earlier generations that the inputs, which `shards` has listed, no longer hold: their rows stay."""
+        count, counted = 0, Seen()
+        for number in generations(store):
+            with store.open(plan_name(number)) as file:
+                for table in read_plan(file):
+                    keys = _places(table)
+                    count += int(np.count_nonzero(counted.take(keys[~self.listed.has(keys)].tolist())))
+        return count
+
+    def _noted(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for table in tables:
+            self.listed.take(_places(table).tolist())
+            yield table
+
+
+@dataclass(frozen=True)
+class Again:
+    """What failed, of chosen classes of error; of a container, all that is in it.
+
+    What the plan itself refused is left out: it would be refused again.
+    """
+
+    classes: Collection[str] = ()
+    """None named: all."""
+
+    def flaws(self, store: Store) -> list[str]:
+        """Classes that no row failed with."""
+        known = sorted({kind for _, kind, _ in _failed(store)})
+        there = f"rows failed with {', '.join(known)}" if known else "no row failed"
+        return [f"errors {name}: {there}" for name in self.classes if name not in known]
+
+    def shards(self, store: Store) -> Iterator[pa.Table]:
+        """Their rows of the plans."""
+        wanted: dict[str, set[str]] = {}
+        for shard, kind, name in _failed(store):
+            if not self.classes or kind in self.classes:
+                wanted.setdefault(shard, set()).add(name)
+        return shards_of(_rows(store, wanted), PlanRules(generation=following(store)))
+
+
+def _places(table: pa.Table) -> Keys:
+    return np.array([key(uri) for uri in table["uri"].to_pylist()], np.uint64)
+
+
+def _flaws(options: Work) -> list[str]:
+    try:
+        next(plan(options.inputs, rules(options)), None)
+    except PlanError as error:
+        return [f"input: {problem}" for problem in error.problems if not problem.startswith("shard_size")]
+    return []
+
+
+def _failed(store: Store) -> Iterator[tuple[str, str, str]]:
+    """Shard, class of error and recording of every row that failed and stands."""
+    for shard, table in by_shard(store, ["recording_id", "status", "error"]):
+        for row in table.filter(pc.equal(table["status"], FAILED)).to_pylist():
+            yield shard, row["error"]["class"], row["recording_id"]
+
+
+def _rows(store: Store, wanted: Mapping[str, Collection[str]]) -> Iterator[tuple[str, Row]]:
+    """The plans' rows of some recordings of some shards."""
+    for number in generations(store):
+        with store.open(plan_name(number)) as file:
+            for table in read_plan(file):
+                names = wanted.get(table["shard"][0].as_py(), ())
+                for form, row in unpacked(table) if names else ():
+                    if row.error is None and (row.recording_id is None or row.recording_id in names):
+                        yield form, row

@@ -1,0 +1,77 @@
+"""A text laid onto a recording that was heard in windows.
+
+Each window answers for its core: a frame belongs to the window in whose core its middle lies. So the frames of all
+windows make one row over the recording, in which a text is aligned at once, in a band where it is long; what is kept
+of a window is a row of class scores for each frame, 128 bytes for 32 letters, and neither audio nor hidden states.
+Where nothing was heard, because there was nothing to hear, frames that are sure of the blank fill the gap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.alignment import Alignment, align
+from models.clock import Clock, Timeline, Whole
+from models.protocol import FrameLogits
+from models.transcript import Scribe
+
+UNLIKELY = -30.0
+"""The log-probability of all classes but the blank where there is nothing to hear."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a CTC model heard in one window."""
+
+    scores: Tensor
+    """(frames, classes) log-probabilities, or logits."""
+    start: int
+    """The sample of the recording at which the window begins."""
+    core: tuple[int, int]
+    """Samples of the recording that the window answers for."""
+
+
+def align_parts(parts: Sequence[Part], text: str, samples: int, scribe: Scribe, blank: int) -> Alignment | None:
+    """Align a text to the windows of a recording of so many samples, in their order; None without a frame."""
+    assert isinstance(scribe.clock, Clock)
+    owned = [(part, *_owned(part, scribe.clock, first=part is parts[0], last=part is parts[-1])) for part in parts]
+    owned = [(part, begin, starts) for part, begin, starts in owned if len(starts)]
+    if not owned:
+        return None
+    rows: list[Tensor] = []
+    times: list[Whole] = []
+    for part, begin, starts in owned:
+        if times:
+            gap = _gap(times[-1], int(starts[0]), scribe.clock.step)
+            rows.append(_silence(len(gap), part.scores, blank))
+            times.append(gap)
+        rows.append(part.scores[begin : begin + len(starts)])
+        times.append(starts)
+    timeline = Timeline(np.append(np.concatenate(times), times[-1][-1] + scribe.clock.step))
+    frames = torch.cat(rows)
+    whole = FrameLogits(frames[None], torch.tensor([len(frames)]))
+    return align(whole, [text], [samples], replace(scribe, clock=timeline), blank)[0]
+
+
+def _owned(part: Part, clock: Clock, *, first: bool, last: bool) -> tuple[int, Whole]:
+    """The index of a window's first frame of its own, and where its own frames begin in the recording."""
+    starts = part.start + clock.first + clock.step * np.arange(len(part.scores), dtype=np.int64)
+    middles = starts + clock.step // 2
+    begin = 0 if first else int(np.searchsorted(middles, part.core[0]))
+    end = len(starts) if last else int(np.searchsorted(middles, part.core[1]))
+    return begin, starts[begin:end]
+
+
+def _gap(before: Whole, following: int, step: int) -> Whole:
+    """Where the frames would begin that are missing between two windows."""
+    missing = max(0, (following - int(before[-1])) // step - 1)
+    return int(before[-1]) + step * np.arange(1, missing + 1, dtype=np.int64)
+
+
+def _silence(frames: int, like: Tensor, blank: int) -> Tensor:
+    rows = like.new_full((frames, like.shape[1]), UNLIKELY)
+    rows[:, blank] = 0.0
+    return rows

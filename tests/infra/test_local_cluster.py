@@ -1,0 +1,141 @@
+"""The cluster at home: three nodes on loopback, a token before every door, and the same table as without it."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+
+from tests.listening import family, is_loopback, listening
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+ROOT = Path(__file__).parents[2]
+SCRIPT = str(ROOT / "infra" / "cluster" / "local.sh")
+DEMO = ROOT / "jobs" / "demo"
+PORT = 27400
+NODES = 3
+ABOUT_THE_RUN = ["run_id", "model"]
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """Its folder; pytest's own are too deep for Ray's sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="steno-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def outside(home: Path) -> Mapping[str, str]:
+    """The environment of somebody who knows where the cluster is, and no token."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return {**plain, "CLUSTER_HOME": str(home), "CLUSTER_PORT": str(PORT), "PYTHON": sys.executable, "HOME": str(home)}
+
+
+@pytest.fixture(scope="module")
+def inside(outside: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """The cluster runs, and this is the environment of somebody who is let in."""
+    script(outside, "start", str(NODES))
+    try:
+        said = script(outside, "env").removeprefix("export ")
+        yield {**outside, **dict(word.split("=", 1) for word in shlex.split(said))}
+    finally:
+        script(outside, "stop")
+
+
+def script(environment: Mapping[str, str], *words: str) -> str:
+    ran = subprocess.run([SCRIPT, *words], env=environment, capture_output=True, text=True, timeout=180, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def nodes(environment: Mapping[str, str]) -> list[str]:
+    return script(environment, "status").splitlines()
+
+
+def test_three_nodes_join_and_listen_on_loopback_alone(inside: Mapping[str, str], home: Path) -> None:
+    assert [line.split()[1] for line in nodes(inside)] == ["head", "worker", "worker"]
+    pids = [pid for file in (home / "nodes").glob("*.pid") for pid in family(int(file.read_text()))]
+    places = listening(pids)
+    assert len(places) >= 4 * NODES
+    assert [place for place in places if not is_loopback(place[0])] == []
+
+
+@pytest.mark.parametrize("strange", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0"}])
+def test_nobody_is_let_in_without_the_token(
+    inside: Mapping[str, str], outside: Mapping[str, str], strange: Mapping[str, str]
+) -> None:
+    ask = [sys.executable, "-m", "infra.cluster.nodes", f"127.0.0.1:{PORT}"]
+    ran = subprocess.run(
+        ask, cwd=ROOT, env={**outside, **strange}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode != 0
+    assert "UNAUTHENTICATED" in ran.stderr.upper() or "authentication" in ran.stderr.lower(), ran.stderr
+    assert ran.stdout == ""
+
+
+def test_the_token_is_for_its_owner_alone(inside: Mapping[str, str], home: Path) -> None:
+    assert (home / "token").stat().st_mode & 0o077 == 0
+    assert len((home / "token").read_text().strip()) == 64
+
+
+@pytest.mark.skipif(find_spec("aiohttp_cors") is None, reason="the dashboard needs stenopool[cluster]")
+@pytest.mark.parametrize("door", ["api/jobs/", "nodes?view=summary", "api/v0/logs"])
+def test_the_dashboard_answers_401_without_a_token(inside: Mapping[str, str], home: Path, door: str) -> None:
+    address = f"http://127.0.0.1:{PORT + 100}/{door}"
+    assert status(address, {}) == 401
+    assert status(address, {"Authorization": "Bearer " + "0" * 64}) in {401, 403}
+    assert status(address, {"Authorization": f"Bearer {(home / 'token').read_text().strip()}"}) not in {401, 403}
+
+
+def status(address: str, headers: Mapping[str, str]) -> int:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=dict(headers)), timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def test_the_table_is_the_one_that_a_run_without_a_cluster_writes(inside: Mapping[str, str], tmp_path: Path) -> None:
+    there = transcribed(tmp_path / "there", inside, "--address", f"127.0.0.1:{PORT}")
+    here = transcribed(tmp_path / "here", inside, "--cpus", "2")
+    assert len(here) == 36
+    assert set(here["status"].to_pylist()) == {"ok"}
+    assert there.equals(here)
+
+
+def transcribed(output: Path, environment: Mapping[str, str], *options: str) -> pa.Table:
+    words = ["transcribe", str(DEMO / "corpus" / "shards"), "-o", str(output), "-m", str(DEMO / "checkpoints" / "lasr")]
+    ran = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *words, *options],
+        cwd=ROOT,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return pyarrow.dataset.dataset(output / "transcripts").to_table().drop_columns(ABOUT_THE_RUN)
+
+
+def test_a_worker_leaves_at_once_and_another_joins(inside: Mapping[str, str]) -> None:
+    before = nodes(inside)
+    script(inside, "leave")
+    for _ in range(60):
+        if len(nodes(inside)) == NODES - 1:
+            break
+    assert nodes(inside) == before[:-1]
+    script(inside, "join")
+    assert len(nodes(inside)) == NODES
+    assert nodes(inside)[:-1] == before[:-1]

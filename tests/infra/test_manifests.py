@@ -1,0 +1,252 @@
+"""The manifests, checked offline; and mistakes in them, each of which must be found."""
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.check import crd_problems, is_cron, problems, ray_up_problems
+from infra.render import VALUES, Json, Rendered, ValuesError, read_values, render
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Rendered:
+    return render(read_values())
+
+
+def test_every_manifest_that_ships_is_right(rendered: Rendered) -> None:
+    for name, documents in rendered.kubernetes.items():
+        assert problems(documents) == [], name
+    assert ray_up_problems(rendered.ray_up) == []
+
+
+def test_what_is_written_reads_back_as_it_was_checked(rendered: Rendered, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "infra", "--out", str(tmp_path)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.split() == [str(tmp_path / name) for name in (*rendered.kubernetes, "ray-up.yaml")]
+    for name, documents in rendered.kubernetes.items():
+        assert list(yaml.safe_load_all((tmp_path / name).read_text())) == documents
+        assert "${" not in (tmp_path / name).read_text()
+
+
+def test_the_nightly_job_is_the_job_that_was_checked(rendered: Rendered) -> None:
+    (config,) = [each for each in rendered.kubernetes["cronjob.yaml"] if each["metadata"]["name"] == "steno-nightly"][
+        :1
+    ]
+    (job,) = [each for each in rendered.kubernetes["rayjob.yaml"] if each["kind"] == "RayJob"]
+    assert yaml.safe_load(config["data"]["rayjob.yaml"]) == job
+    assert job["spec"]["entrypoint"] == "steno incremental --config /etc/steno/job.yaml"
+
+
+def spoiled(document: Json, path: str, value: Json) -> Json:
+    """A document with one value changed, or without it where the value is None."""
+    found = copy.deepcopy(document)
+    *way, last = [int(part) if part.isdigit() else part.replace("~", "/") for part in path.split("/")]
+    node = found
+    for part in way:
+        node = node[part]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    return found
+
+
+CLUSTER, JOB, CRON = "raycluster.yaml", "rayjob.yaml", "cronjob.yaml"
+WORKER = "spec/workerGroupSpecs/0"
+POD = f"{WORKER}/template/spec"
+BOX = f"{POD}/containers/0"
+MISTAKES = [
+    (CLUSTER, "spec/enableInTreeAutoscalling", True, "enableInTreeAutoscalling"),
+    (CLUSTER, "spec/authOptions", None, "authOptions"),
+    (CLUSTER, "spec/authOptions/mode", "disabled", "token"),
+    (CLUSTER, "spec/authOptions/secretName", None, "secretName"),
+    (CLUSTER, "spec/rayVersion", "2.40.0", "rayVersion"),
+    (CLUSTER, "spec/headGroupSpec/serviceType", "LoadBalancer", "serviceType"),
+    (CLUSTER, "spec/headGroupSpec/template/spec/containers/0/resources/limits", None, "limits"),
+    (CLUSTER, f"{BOX}/resources", None, "resources"),
+    (CLUSTER, f"{BOX}/resources/limits/memory", None, "memory"),
+    (CLUSTER, f"{BOX}/resources/limits/memory", "32 GB", "32 GB"),
+    (CLUSTER, f"{BOX}/resources/limits/nvidia.com~gpu", None, None),
+    (CLUSTER, f"{BOX}/image", "registry.example.org/stenopool:latest", "latest"),
+    (CLUSTER, f"{BOX}/image", "registry.example.org/stenopool", "image"),
+    (CLUSTER, f"{BOX}/securityContext/runAsNonRoot", False, "runAsNonRoot"),
+    (CLUSTER, f"{BOX}/securityContext", None, "securityContext"),
+    (CLUSTER, f"{BOX}/lifecycle", None, "lifecycle"),
+    (CLUSTER, f"{BOX}/lifecycle/preStop/exec/command", ["sleep", "60"], "drain"),
+    (CLUSTER, f"{BOX}/env/0", {"name": "RAY_AUTH_TOKEN", "value": "f00"}, "RAY_AUTH_TOKEN"),
+    (CLUSTER, f"{POD}/terminationGracePeriodSeconds", None, "terminationGracePeriodSeconds"),
+    (CLUSTER, f"{POD}/terminationGracePeriodSeconds", 60, "killed after 60"),
+    (CLUSTER, f"{POD}/restartPolicy", "Always", "restartPolicy"),
+    (CLUSTER, f"{POD}/hostNetwork", True, "hostNetwork"),
+    (CLUSTER, f"{POD}/volumes/0/configMap/name", "steno-jobs", "steno-jobs"),
+    (CLUSTER, f"{WORKER}/minReplicas", 9, "cannot begin"),
+    (CLUSTER, f"{WORKER}/maxReplicas", "8", "maxReplicas"),
+    (CLUSTER, "metadata/name", "Steno_Cluster", "Steno_Cluster"),
+    (CLUSTER, "apiVersion", "ray.io/v1alpha1", "apiVersion"),
+    (CLUSTER, "kind", "RayKluster", "RayKluster"),
+    (CLUSTER, "kind", "cluster", "no such kind"),
+    (JOB, "spec/shutdownAfterJobFinishes", None, "shutdownAfterJobFinishes"),
+    (JOB, "spec/ttlSecondsAfterFinished", None, "ttlSecondsAfterFinished"),
+    (JOB, "spec/activeDeadlineSeconds", None, "activeDeadlineSeconds"),
+    (JOB, "spec/backoffLimit", 3, "backoffLimit"),
+    (JOB, "spec/rayClusterSpec/authOptions", None, "authOptions"),
+    ("raycronjob.yaml", "spec/schedule", "30 25 * * *", "30 25"),
+    ("raycronjob.yaml", "spec/concurrencyPolicy", "Forbid", "concurrencyPolicy"),
+    ("raycronjob.yaml", "spec/jobTemplate/ttlSecondsAfterFinished", None, "ttlSecondsAfterFinished"),
+    (CRON, "spec/concurrencyPolicy", "Allow", "Forbid"),
+    (CRON, "spec/concurrencyPolicy", None, "concurrencyPolicy"),
+    (CRON, "spec/schedule", "every night", "every night"),
+    (CRON, "spec/timeZone", "local time", "timeZone"),
+    (CRON, "spec/startingDeadlineSeconds", None, "startingDeadlineSeconds"),
+    (CRON, "spec/jobTemplate/spec/ttlSecondsAfterFinished", None, "ttlSecondsAfterFinished"),
+    (CRON, "spec/jobTemplate/spec/template/spec/containers/0/resources/limits", None, "limits"),
+]
+
+
+@pytest.mark.parametrize(("file", "path", "value", "said"), MISTAKES)
+def test_a_mistake_is_found_and_named(rendered: Rendered, file: str, path: str, value: Json, said: str | None) -> None:
+    *before, document = rendered.kubernetes[file]
+    found = problems([*before, spoiled(document, path, value)])
+    assert found, "nothing was said"
+    assert said is None or any(said in problem for problem in found), found
+
+
+def test_a_mistake_in_the_job_that_a_cronjob_carries_is_found(rendered: Rendered) -> None:
+    documents = rendered.kubernetes[CRON]
+    (at,) = [i for i, each in enumerate(documents) if "rayjob.yaml" in each.get("data", {})]
+    job = spoiled(yaml.safe_load(documents[at]["data"]["rayjob.yaml"]), "spec/rayClusterSpec/authOptions", None)
+    carried = [*documents[:at], spoiled(documents[at], "data/rayjob.yaml", yaml.safe_dump(job)), *documents[at + 1 :]]
+    assert any("authOptions" in problem for problem in problems(carried))
+
+
+def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
+    (role,) = [each for each in rendered.kubernetes[CRON] if each["kind"] == "Role"]
+    assert any("delete" in problem for problem in problems([spoiled(role, "rules/0/verbs", ["create", "delete"])]))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda config: config.pop("head_node_type"), "head_node_type"),
+        (lambda config: config.update(head_node_type="boss"), "head_node_type"),
+        (lambda config: config.update(idle_timeout="5"), "idle_timeout"),
+        (lambda config: config["available_node_types"]["gpu"].update(min_workers=99), "max_workers"),
+        (lambda config: config["available_node_types"]["gpu"].pop("node_config"), "node_config"),
+        (lambda config: config["docker"].pop("container_name"), "container & image name"),
+        (lambda config: config.update(file_mounts={}), "auth_token"),
+        (lambda config: config.update(head_start_ray_commands=["ray start --head --port=6379"]), "RAY_AUTH_MODE"),
+        (
+            lambda config: config.update(
+                head_start_ray_commands=[
+                    "RAY_AUTH_MODE=token ray start --head --dashboard-host=0.0.0.0 --disable-usage-stats"
+                ]
+            ),
+            "dashboard",
+        ),
+        (
+            lambda config: config.update(worker_start_ray_commands=["RAY_AUTH_MODE=token ray start --address=head"]),
+            "usage",
+        ),
+    ],
+)
+def test_a_mistake_for_ray_up_is_found(
+    rendered: Rendered, change: Callable[[dict[str, Json]], None], said: str
+) -> None:
+    config = copy.deepcopy(rendered.ray_up)
+    change(config)
+    found = ray_up_problems(config)
+    assert any(said in problem for problem in found), found
+
+
+def test_gpu_workers_are_of_the_spot_market(rendered: Rendered) -> None:
+    kinds = rendered.ray_up["available_node_types"]
+    assert {name: "InstanceMarketOptions" in kind["node_config"] for name, kind in kinds.items()} == {
+        "head": False,
+        "gpu": True,
+        "cpu": True,
+    }
+
+
+@pytest.mark.parametrize("text", ["30 2 * * *", "*/15 0-6,22 1,15 * 1-5", "0 0 1 1 7", "5/10 * * * *"])
+def test_a_time_is_understood(text: str) -> None:
+    assert is_cron(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "9-3 * * * *", "*/0 * * * *", "* * *"],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    assert not is_cron(text)
+
+
+def test_values_that_are_missing_and_unknown_are_told_together(tmp_path: Path) -> None:
+    values = yaml.safe_load(VALUES.read_text())
+    del values["tokenSecret"]
+    values["tokenSecrets"] = "typo"
+    values["gpuWorkers"]["maximum"] = 8
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ValuesError) as caught:
+        read_values(tmp_path / "mine.yaml")
+    said = "\n".join(caught.value.problems)
+    assert "tokenSecret is missing" in said
+    assert "no manifest asks for tokenSecrets" in said
+    assert "no manifest asks for gpuWorkers.maximum" in said
+
+
+def test_nothing_is_written_of_values_that_do_not_fit(tmp_path: Path) -> None:
+    values = yaml.safe_load(VALUES.read_text()) | {"schedule": "nightly", "drainSeconds": 300}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    command = [sys.executable, "-m", "infra", "--values", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 2
+    assert "'nightly' is not a 'cron'" in ran.stderr
+    assert "the drain lasts 300 s" in ran.stderr
+    assert not (tmp_path / "out").exists()
+
+
+CRD = {
+    "spec": {
+        "names": {"kind": "RayCluster"},
+        "versions": [
+            {
+                "name": "v1",
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {
+                            "apiVersion": {"type": "string"},
+                            "kind": {"type": "string"},
+                            "metadata": {"type": "object"},
+                            "spec": {
+                                "type": "object",
+                                "properties": {
+                                    "rayVersion": {"type": "string"},
+                                    "format": {"type": "string"},
+                                    "workerGroupSpecs": {"type": "array", "items": {"type": "object"}},
+                                },
+                            },
+                        },
+                    }
+                },
+            }
+        ],
+    }
+}
+
+
+def test_a_real_definition_refuses_what_it_does_not_know(rendered: Rendered, tmp_path: Path) -> None:
+    (tmp_path / "crd.yaml").write_text(yaml.safe_dump(CRD))
+    found = crd_problems(rendered.kubernetes[CLUSTER], [tmp_path / "crd.yaml"])
+    assert any("authOptions" in problem for problem in found), found
+    assert not any("metadata" in problem for problem in found)
+    document = {"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": {"name": "a"}, "spec": {"format": "x"}}
+    assert crd_problems([document], [tmp_path / "crd.yaml"]) == []
+    assert "this version" in crd_problems([document | {"apiVersion": "ray.io/v2"}], [tmp_path / "crd.yaml"])[0]

@@ -1,0 +1,83 @@
+"""`steno align`: the demo's texts on its recordings, and what is refused before anything starts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.dataset
+import pytest
+import soundfile
+
+from jobs.cli import main
+from jobs.demo.truth import read_truth
+from jobs.exits import FINE, UNUSABLE
+
+DEMO = Path(__file__).parents[2] / "jobs" / "demo"
+CORPUS, SPELLER = DEMO / "corpus", DEMO / "checkpoints" / "lasr"
+Typed = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
+    """`steno align` in this process: exit code, and all that it says."""
+
+    def run(*words: object) -> tuple[int, str]:
+        code = main(["align", *map(str, words)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run
+
+
+@pytest.mark.ray
+def test_texts_of_the_input_and_of_a_file_are_laid_onto_their_audio(typed: Typed, tmp_path: Path) -> None:
+    """A manifest with texts; a long recording whose text is in the file; one without any; one that is cut off."""
+    truths = {truth.id: truth for truth in read_truth(CORPUS)}
+    diary = truths["loose/harbour-diary.opus"]
+    folder = tmp_path / "loose"
+    folder.mkdir()
+    (folder / "harbour-diary.opus").write_bytes((CORPUS / diary.file).read_bytes())
+    (folder / "unknown.wav").write_bytes(b"is not even looked at")
+    (folder / "broken.wav").write_bytes(b"is looked at")
+    soundfile.write(folder / "quiet.wav", np.zeros(32_000), 16_000)
+    texts = {"harbour-diary.opus": f"{diary.text} 1984", "quiet.wav": "nothing", "broken.wav": "anything"}
+    (tmp_path / "texts").write_text("".join(f"loose/{name}\t{text}\n" for name, text in texts.items()))
+    asked = (CORPUS / "manifest" / "manifest.jsonl", folder, "-o", tmp_path / "out", "-m", SPELLER, "--cpus", 2)
+    code, told = typed(*asked, "--references", tmp_path / "texts")
+    assert code == 1, told
+    rows = pyarrow.dataset.dataset(tmp_path / "out" / "transcripts").to_table().to_pylist()
+    named = {Path(row["uri"]).name: row for row in rows}
+    assert named["unknown.wav"]["status"] == "skipped"
+    assert named["unknown.wav"]["error"]["class"] == "NoReference"
+    assert (named["quiet.wav"]["status"], named["broken.wav"]["status"]) == ("empty", "failed")
+    long = named["harbour-diary.opus"]
+    words = [word for part in long["segments"] for word in part["words"]]
+    assert (words[-1]["word"], words[-1]["aligned"]) == ("1984", False)
+    assert all(word["aligned"] for word in words[:-1])
+    off = [abs(word["start"] - start) for word, (_, start, _) in zip(words, diary.words, strict=False)]
+    assert len(off) == len(words) - 1 == len(diary.words)
+    assert np.median(off) < 0.06, np.median(off)
+    manifest = [row for row in rows if "manifest" in row["uri"]]
+    assert len(manifest) > 5
+    assert {(row["status"], row["alignment"]["verdict"]) for row in manifest} == {("ok", "fits")}
+    assert all(0 < row["ctc_loss"] < 60 and row["text"] == row["reference"] and row["wer"] is None for row in manifest)
+    assert main(["verify", str(tmp_path / "out")]) == FINE
+
+
+def test_all_that_is_wrong_is_told_before_anything_starts(typed: Typed, tmp_path: Path) -> None:
+    code, told = typed(
+        *(CORPUS / "keywords", "-o", tmp_path / "out", "-m", DEMO / "checkpoints" / "keywords"),
+        *("--references", tmp_path / "none.txt", "--longest-hours", 0),
+    )
+    assert code == UNUSABLE
+    lines = [line for line in told.splitlines() if line.startswith("steno: ") and "looking at" not in line]
+    assert len(lines) == 3, told
+    assert "longest_hours is 0.0: it must be more than 0" in lines[0]
+    assert "a HubertForSequenceClassification cannot align: a checkpoint with a CTC head does" in lines[1]
+    assert "none.txt" in lines[2]
+
+
+def test_a_model_that_writes_with_a_decoder_cannot_align(typed: Typed, tmp_path: Path) -> None:
+    code, told = typed(CORPUS / "keywords", "-o", tmp_path / "out", "-m", DEMO / "checkpoints" / "speech2text")
+    assert code == UNUSABLE
+    assert "a Speech2TextForConditionalGeneration cannot align" in told

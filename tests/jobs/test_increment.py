@@ -1,0 +1,128 @@
+"""`steno incremental` and `steno retry` on a real engine: what is new, changed, gone or failed."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import soundfile
+
+from jobs import Incremental, Retry, SetupError, Transcribe, incremental, retry, transcribe
+from jobs.cli import main
+from jobs.exits import FINE, UNUSABLE
+from jobs.outcome import look
+from pipeline.latest import latest
+from pipeline.storage import Store
+from tests.checkpoints import CONFIGS, write_random
+from tests.clips import make_clips
+
+CLIP = make_clips(16_000, seed=0).good[0]
+SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    write_random("HubertForCTC", CONFIGS["HuBERT"], CLIP, folder)
+    (folder / "vocab.json").write_text(json.dumps(SPELLING))
+    return folder
+
+
+def speak(path: Path, seed: int) -> None:
+    """A recording of noise, at another time than any before it: a second is what some disks tell apart."""
+    path.parent.mkdir(exist_ok=True)
+    soundfile.write(path, np.random.default_rng(seed).normal(0, 0.1, 16_000), 16_000, format="FLAC")
+    os.utime(path, (1_700_000_000 + seed, 1_700_000_000 + seed))
+
+
+def texts(output: str) -> dict[str, tuple[str, str]]:
+    """Every recording that stands, with its status and text."""
+    rows = pa.concat_tables(latest(Store(output), ["recording_id", "status", "text"])).to_pylist()
+    found = {row["recording_id"]: (row["status"], row["text"]) for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+@pytest.mark.ray
+def test_each_night_adds_what_is_new_or_changed_and_nothing_is_done_twice(model: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus"
+    for name in ("a", "b", "c"):
+        speak(corpus / f"{name}.flac", ord(name))
+    (corpus / "d.flac").write_text("not yet")
+    options = Incremental((str(corpus),), str(tmp_path / "out"), str(model), cpus=2, date="2026-11-20")
+    first = incremental(options)
+    assert (first.added, first.counts["ok"], first.failed) == (4, 3, 1)
+    assert first.run_id.startswith("20261120T000000Z-")
+    before = texts(options.output)
+
+    speak(corpus / "b.flac", 200)
+    speak(corpus / "d.flac", 201)
+    speak(corpus / "e.flac", 202)
+    (corpus / "c.flac").unlink()
+    again = incremental(options)
+    assert (again.run_id, again.counts) == (first.run_id, first.counts), "the same night is done once"
+    assert texts(options.output) == before
+    second = incremental(replace(options, date="2026-11-21"))
+    assert (second.added, second.counts["ok"]) == (3, 3)
+    after = texts(options.output)
+    assert set(after) == {f"corpus/{name}.flac" for name in "abcde"}
+    assert {name for name, told in after.items() if told != before.get(name)} == {
+        "corpus/b.flac",
+        "corpus/d.flac",
+        "corpus/e.flac",
+    }
+    assert after == texts(transcribe_afresh(corpus, model, tmp_path)) | {"corpus/c.flac": before["corpus/c.flac"]}
+    quiet = incremental(replace(options, date="2026-11-22"))
+    assert (quiet.added, quiet.shards) == (0, 0)
+    assert look(Store(options.output)).counts == {"ok": 5, "empty": 0, "skipped": 0, "failed": 0}
+    assert main(["verify", options.output]) == FINE
+
+
+def transcribe_afresh(corpus: Path, model: Path, folder: Path) -> str:
+    return transcribe(Transcribe((str(corpus),), str(folder / "afresh"), str(model), cpus=2)).output
+
+
+@pytest.mark.ray
+def test_what_failed_is_tried_again_with_the_options_of_the_last_run(model: Path, tmp_path: Path) -> None:
+    corpus, output = tmp_path / "corpus", str(tmp_path / "out")
+    speak(corpus / "a.flac", 1)
+    speak(corpus / "late.flac", 2)
+    manifest = tmp_path / "corpus" / "manifest.jsonl"
+    names = ("a.flac", "late.flac", "never.flac")
+    manifest.write_text("".join(json.dumps({"audio_filepath": name}) + "\n" for name in names))
+    late = (corpus / "late.flac").read_bytes()
+    (corpus / "late.flac").write_bytes(b"half")
+    transcribe(Transcribe((str(manifest),), output, str(model), channels="first", cpus=2))
+    before = texts(output)
+    assert [status for status, _ in before.values()].count("failed") == 2
+
+    (corpus / "late.flac").write_bytes(late)
+    with pytest.raises(SetupError, match=r"errors NotThere: rows failed with .*NotFound"):
+        retry(Retry(output, errors=("NotThere",), cpus=2))
+    report = retry(Retry(output, cpus=2))
+    assert (report.added, report.counts["ok"], report.failed) == (2, 1, 1)
+    assert report.settings["channels"] == "first"
+    after = texts(output)
+    assert [name for name, told in after.items() if told != before[name]] == [n for n in after if "late" in n]
+    assert main(["verify", output]) == FINE
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--date", "yesterday"), "date is 'yesterday': it must look like 2026-11-20"),
+        (("--inputs", "in/{date}"), "input in/{date} asks for a date"),
+    ],
+)
+def test_a_date_is_checked_first(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = () if "--inputs" in words else ("--inputs", "somewhere")
+    assert main(["incremental", *words, *asked, "--output", "out", "--model", "none"]) == UNUSABLE
+    assert said in capsys.readouterr().err
+
+
+def test_an_output_that_is_none_cannot_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["retry", str(tmp_path)]) == UNUSABLE
+    assert "holds no output of steno" in capsys.readouterr().err

@@ -1,0 +1,146 @@
+"""Alignment: where texts come from, how a recording's pieces stay together, and what the row says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.demo.recordings import heard
+from jobs.demo.truth import read_truth
+from models import load_model
+from models.alignment import Alignment
+from models.frontend import Frontend
+from models.model import SpeechModel
+from pipeline.aligning import Aligned, Aligning, verdict
+from pipeline.audio import AudioRules, segments
+from pipeline.batches import Ready, pack
+from pipeline.bucketing import Buckets
+from pipeline.features import features
+from pipeline.inference import Device, Listener
+from pipeline.references import References, ReferencesError
+from pipeline.schema import Recording
+from pipeline.stitching import Making, Piece, Word
+from pipeline.together import groups, whole_batches
+from tests.pipeline.sounds import encode
+
+DEMO = Path(__file__).parents[2] / "jobs" / "demo"
+LASR = str(DEMO / "checkpoints" / "lasr")
+SOME = AudioRules(longest_seconds=8.0, shortest_seconds=3.0)
+
+
+def ready(ordinal: int, index: int, last: bool, seconds: float = 1.0, channel: int | None = None) -> Ready:
+    key = {"shard": "s", "ordinal": ordinal, "channel": channel, "index": index, "last": last}
+    return Ready(key, np.zeros(10, np.float32), seconds)
+
+
+CENSUS = Ready({"shard": "s", "census": 2}, None)
+
+
+def numbers(batch: list[Ready]) -> list[tuple[object, object]]:
+    return [(each.key.get("ordinal"), each.key.get("index")) for each in batch]
+
+
+def test_the_pieces_of_a_recording_stay_together() -> None:
+    stream = [ready(0, 0, False), ready(0, 1, True), ready(1, 0, True), CENSUS]
+    assert [numbers(group) for group in groups(stream)] == [[(0, 0), (0, 1)], [(1, 0)], [(None, None)]]
+
+
+def test_channels_that_come_in_turns_are_told_apart_and_one_that_never_ends_is_not_kept_for_ever() -> None:
+    stream = [
+        *(ready(0, 0, False, channel=channel) for channel in (0, 1)),
+        ready(0, 1, True, channel=1),
+        ready(1, 0, True),
+    ]
+    assert [numbers(group) for group in groups(stream)] == [[(0, 0), (0, 1)], [(0, 0)], [(1, 0)]]
+
+
+def test_recordings_share_a_batch_up_to_the_budget_and_a_long_one_goes_alone() -> None:
+    long = [ready(0, index, index == 9, seconds=30.0) for index in range(10)]
+    short = [ready(number, 0, True, seconds=4.0) for number in range(1, 6)]
+    made = [{key for key, _ in numbers(batch)} for batch in whole_batches([*long, *short], Buckets(budget=12.0))]
+    assert made == [{0}, {1, 2, 3}, {4, 5}]
+
+
+def test_texts_come_from_the_file_first_then_from_the_input(tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("a b.wav\tfrom the file\nc.wav from a line without a tab\n\n")
+    known = References(str(tmp_path / "texts"))
+    recording = Recording("s", 0, "a b.wav", "u", b"", reference="from the input")
+    assert known.given(recording).reference == "from the file"
+    assert known.given(replace(recording, recording_id="other")).reference == "from the input"
+    assert known.given(replace(recording, recording_id="c.wav")).reference == "from a line without a tab"
+
+
+@pytest.mark.parametrize("text", [None, "", "  "])
+def test_without_a_text_a_recording_is_skipped_and_not_read(text: str | None) -> None:
+    given = References().given(Recording("s", 0, "id", "u", b"audio", reference=text))
+    assert given.audio is None
+    assert given.failure is not None
+    assert (given.failure.kind, given.failure.status) == ("NoReference", "skipped")
+
+
+def test_a_file_without_texts_is_named(tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("one fine\nalone\n")
+    with pytest.raises(ReferencesError, match="line 2 must be a recording's id, a tab, and its text"):
+        References(str(tmp_path / "texts")).known()
+
+
+@pytest.fixture(scope="module")
+def model() -> SpeechModel:
+    return load_model(LASR)
+
+
+def read(name: str, text: str, ordinal: int, frontend: Frontend) -> list[Ready]:
+    content = (DEMO / "corpus" / name).read_bytes() if "/" in name else encode(np.zeros(32_000, np.float32))
+    recording = Recording("s", ordinal, name, name, content, reference=text)
+    return list(features(segments(recording, SOME), frontend))
+
+
+def test_a_long_recording_in_company_is_aligned_as_it_is_alone_and_by_the_truth(model: SpeechModel) -> None:
+    """The diary in pieces of some seconds, in one batch with other recordings and silence."""
+    truths = {truth.id: truth for truth in read_truth(DEMO / "corpus")}
+    diary, other = truths["loose/harbour-diary.opus"], truths["loose/flac-00.flac"]
+    pieces = read(diary.file, diary.text, 0, model.frontend)
+    assert len(pieces) > 10
+    listener = Listener(Device(LASR, task=Aligning()))
+    alone = listener(pack(pieces)).to_pylist()
+    company = [*read(other.file, other.text, 1, model.frontend), *read("silence", "nothing", 2, model.frontend)]
+    together = listener(pack([*company, *pieces[::-1]])).to_pylist()
+    (here,) = [row for row in alone if row["alignment"]]
+    (there,) = [row for row in together if row["alignment"] and row["key"]["ordinal"] == 0]
+    assert [word["word"] for word in here["words"]] == diary.text.split()
+    assert [(w["start"], w["end"]) for w in there["words"]] == [(w["start"], w["end"]) for w in here["words"]]
+    assert there["alignment"]["loss"] == pytest.approx(here["alignment"]["loss"], abs=1e-2)
+    off = [abs(word["start"] / 16_000 - start) for word, (_, start, _) in zip(here["words"], diary.words, strict=True)]
+    assert np.median(off) < 0.06 and max(off) < 0.5, (np.median(off), max(off))
+    assert here["alignment"]["verdict"] == "fits"
+    assert [row["alignment"] for row in together if row["key"]["ordinal"] == 2] == [None]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text, "fits"),
+        (lambda text: f"{text} and then {text} and more", "text is longer"),
+        (lambda text: " ".join(text.split()[:3]), "text is shorter"),
+        (lambda text: text * 40, "no room"),
+    ],
+)
+def test_a_text_that_is_not_the_audios_is_told(change: object, said: str, model: SpeechModel) -> None:
+    truth = next(truth for truth in read_truth(DEMO / "corpus") if truth.file.startswith("loose/flac"))
+    clip = heard((DEMO / "corpus" / truth.file).read_bytes())[0]
+    (found,) = model.align(model.frontend([clip]), [change(truth.text)])  # type: ignore[operator]
+    assert isinstance(found, Alignment)
+    assert verdict(found) == said
+
+
+def test_a_row_says_what_was_aligned_and_what_was_not() -> None:
+    words = (Word("at", 0, 20, 0.9, True), Word("42", 20, 90, 0.0, False), Word("sharp", 200, 230, 0.8, True))
+    told = {"loss": 3.5, "verdict": "fits", "heard": 8, "expected": 7, "coverage": 0.9, "exact": True}
+    pieces = [Piece((0, 100), 100, "at 42 sharp", words, {}, 1.0, told), Piece((100, 300), 300, None, (), {}, 2.0)]
+    row = Aligned().row(pieces, Making("model", "run", 100))
+    assert (row["status"], row["text"], row["ctc_loss"]) == ("ok", "at 42 sharp", 3.5)
+    assert row["alignment"] == {name: value for name, value in told.items() if name != "loss"}
+    segments = row["segments"]
+    assert isinstance(segments, list)
+    assert [[word["aligned"] for word in part["words"]] for part in segments] == [[True, False], [True]]

@@ -1,0 +1,70 @@
+"""An engine of this machine alone is out of reach for every other, and asks for what a machine can give."""
+
+import os
+
+import pytest
+
+from pipeline import flow
+from pipeline.flow import Resources, resources
+from pipeline.loopback import stays_here
+from tests.listening import family, is_loopback, listening
+
+GIB = 1 << 30
+
+
+@pytest.mark.ray
+def test_a_local_engine_listens_on_loopback_alone() -> None:
+    with flow.cluster(cpus=1):
+        places = listening(family(os.getpid()))
+    assert len(places) >= 4, "its head, its node and its agents listen somewhere"
+    assert [place for place in places if not is_loopback(place[0])] == []
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        (None, True),
+        ("local", True),
+        ("127.0.0.1:6379", True),
+        ("localhost:6379", True),
+        ("[::1]:6379", True),
+        ("auto", False),
+        ("10.0.0.7:6379", False),
+        ("ray-head:6379", False),
+        ("127.0.0.1.example.org:6379", False),
+    ],
+)
+def test_an_address_is_of_this_machine_or_of_others(address: str | None, here: bool) -> None:
+    assert stays_here(address) is here
+
+
+def test_one_machine_has_a_model_for_every_four_cores() -> None:
+    assert resources([{"CPU": 2.0, "memory": 16 * GIB}]) == Resources(listener_cpus=1.5)
+    assert resources([{"CPU": 16.0, "memory": 64 * GIB}]) == Resources(2, listeners=(4, 4), begun=4, listener_cpus=3.75)
+
+
+def test_no_request_is_larger_than_the_smallest_machine() -> None:
+    small, large = {"CPU": 1.0, "memory": 2 * GIB}, {"CPU": 8.0, "memory": 32 * GIB}
+    asked = resources([small, large, small])
+    assert asked.listener_cpus + asked.reader_cpus <= 1.0
+    assert asked.listener_memory + asked.reader_memory <= 2 * GIB
+    assert asked.listeners == (4, 4)
+    assert asked.begun == 4
+
+
+def test_the_models_that_are_asked_for_are_spread_over_the_machines() -> None:
+    node = {"CPU": 2.0, "memory": 8 * GIB}
+    asked = resources([node, node, node], (1, 6))
+    assert asked.listeners == (1, 6)
+    assert 2 * asked.listener_cpus + asked.reader_cpus <= 2.0
+
+
+def test_a_machine_that_lends_no_cores_is_left_out() -> None:
+    head, worker = {"memory": 1 * GIB}, {"CPU": 4.0, "memory": 16 * GIB}
+    assert resources([head, worker]) == resources([worker])
+
+
+def test_every_gpu_has_a_model() -> None:
+    asked = resources([{"CPU": 1.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0, "GPU": 1.0}])
+    assert asked.listeners == (2, 2)
+    assert asked.listener_gpus == 1.0
