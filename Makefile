@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench image clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    checks, then the tests (PYTEST=... passes options on)"
 	@echo "make check   linter, type checker, import directions"
 	@echo "make bench   our models beside transformers, as a table and as JSON (BENCH=..., WRITERS=... pass options on)"
+	@echo "make image   a container image, without CUDA (IMAGE=cuda: with it); needs Docker"
 
 $(READY): pyproject.toml infra/constraints.txt
 	@echo "setting up $(VENV) (a few minutes the first time)"
@@ -37,6 +38,9 @@ bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.models $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.writers $(WRITERS)
 	@$(BIN)/python -m tests.benchmarks.times
+
+image:
+	@infra/image/build.sh $(or $(IMAGE),cpu)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

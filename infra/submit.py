@@ -22,6 +22,8 @@ SERVER = "https://kubernetes.default.svc"
 ENDED = {"Complete": 0, "Failed": 1}
 """How a RayJob ends, and our exit code for it. Finer codes are in the run's record: Ray passes on no others."""
 EXISTS, SECONDS = 409, 10.0
+PATIENCE = 60
+"""Questions in a row that may stay without an answer."""
 
 
 class ClusterError(Exception):
@@ -73,15 +75,15 @@ def submit(cluster: Cluster, job: dict[str, object]) -> bool:
     return True
 
 
-def follow(cluster: Cluster, job: dict[str, object], seconds: float = SECONDS) -> int:
+def follow(cluster: Cluster, job: dict[str, object], seconds: float = SECONDS, patience: int = PATIENCE) -> int:
     """Wait for its end; the exit code. Kubernetes may be away for a while: the job goes on without it."""
-    said, away = "", 0
+    said, away = None, 0
     while True:
         try:
             status, away = _status(cluster, job), 0
         except ClusterError as error:
             away += 1
-            if away * seconds > 600:
+            if away > patience:
                 raise
             status = f"cannot be asked ({error})"
         if status != said:

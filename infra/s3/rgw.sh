@@ -5,6 +5,7 @@
 #   rgw.sh start DIR     start it, make its user on the first start, wait until it answers
 #   rgw.sh stop DIR      stop what start began
 #   rgw.sh wipe DIR      stop it and drop its data, keeping the programs
+#   rgw.sh user DIR NAME KEY SECRET   another user, who owns nothing and may do what a bucket's policy lets them
 #
 # Objects outlive stop, start and kill -9. Address http://127.0.0.1:$RGW_PORT, keys $RGW_KEY and $RGW_SECRET.
 set -euo pipefail
@@ -13,7 +14,7 @@ RGW_PORT=${RGW_PORT:-8087}
 MON_PORT=${MON_PORT:-6797}
 RGW_KEY=${RGW_KEY:-test}
 RGW_SECRET=${RGW_SECRET:-testtest}
-command=${1:?install, start, stop or wipe}
+command=${1:?install, start, stop, wipe or user}
 mkdir -p "${2:?a folder}"
 home=$(cd "$2" && pwd)
 programs=$home/programs
@@ -160,10 +161,18 @@ stop() {
     done
 }
 
+user() {
+    use_programs
+    "$programs/usr/bin/radosgw-admin" -c "$conf" user info --uid="$1" >/dev/null 2>&1 && return
+    "$programs/usr/bin/radosgw-admin" -c "$conf" user create --uid="$1" --display-name="$1" \
+        --access-key="$2" --secret-key="$3" >/dev/null 2>>"$state/ceph.err"
+}
+
 case $command in
     install) install_programs ;;
     start) start ;;
     stop) stop ;;
     wipe) stop; rm -rf "$state" ;;
+    user) user "${3:?a name}" "${4:?its key}" "${5:?its secret}" ;;
     *) die "no such command: $command" ;;
 esac

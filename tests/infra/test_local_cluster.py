@@ -1,6 +1,7 @@
 """The cluster at home: three nodes on loopback, a token before every door, and the same table as without it."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -139,3 +140,35 @@ def test_a_worker_leaves_at_once_and_another_joins(inside: Mapping[str, str]) ->
     script(inside, "join")
     assert len(nodes(inside)) == NODES
     assert nodes(inside)[:-1] == before[:-1]
+
+
+def test_the_readme_can_be_followed(outside: Mapping[str, str], home: Path, tmp_path: Path) -> None:
+    section = (ROOT / "README.md").read_text().split("## On a cluster")[1].split("\n## ")[0]
+    at_home, real = re.findall(r"```\n(.*?)```", section, re.DOTALL)
+    commands = [line.removeprefix("$ ") for line in (at_home + real).splitlines()]
+    assert all(line.startswith("$ ") for line in (at_home + real).splitlines())
+    alone = {"CLUSTER_HOME": f"{home}/readme", "CLUSTER_PORT": str(PORT + 200)}
+    words = {".venv/bin/python": sys.executable, ".venv/bin/steno": f"{sys.executable} -m jobs.cli"}
+    places = {"-o out/": f"-o {tmp_path}/out", "mine.yaml": f"{tmp_path}/mine.yaml", "rendered/": f"{tmp_path}/r/"}
+    text = "\n".join(line for line in commands if not line.startswith(NOT_HERE))
+    for old, new in {**words, **places}.items():
+        text = text.replace(old, new)
+    try:
+        ran = subprocess.run(
+            ["/bin/bash", "-euc", text],
+            cwd=ROOT,
+            env={**outside, **alone},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+    finally:
+        script({**outside, **alone}, "stop")
+    assert ran.returncode == 0, ran.stderr
+    assert "The table has 36 rows: 36 ok." in ran.stdout
+    assert (tmp_path / "r" / "cronjob.yaml").exists()
+
+
+NOT_HERE = ("infra/image/build.sh", "kubectl")
+"""They need Docker, and Kubernetes."""

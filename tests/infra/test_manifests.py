@@ -4,6 +4,7 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 
 from infra.check import crd_problems, is_cron, problems, ray_up_problems
 from infra.render import VALUES, Json, Rendered, ValuesError, read_values, render
+from jobs.options import Incremental
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,6 +44,13 @@ def test_the_nightly_job_is_the_job_that_was_checked(rendered: Rendered) -> None
     (job,) = [each for each in rendered.kubernetes["rayjob.yaml"] if each["kind"] == "RayJob"]
     assert yaml.safe_load(config["data"]["rayjob.yaml"]) == job
     assert job["spec"]["entrypoint"] == "steno incremental --config /etc/steno/job.yaml"
+
+
+def test_the_options_that_ship_are_options_of_the_command(rendered: Rendered) -> None:
+    (config,) = [each for each in rendered.kubernetes["rayjob.yaml"] if each["metadata"]["name"] == "steno-job"]
+    options = yaml.safe_load(config["data"]["job.yaml"])
+    assert set(options) <= {field.name for field in fields(Incremental)}
+    assert Incremental(**options).flaws() == []
 
 
 def spoiled(document: Json, path: str, value: Json) -> Json:

@@ -1,0 +1,139 @@
+"""The image, as far as it can be tried without Docker: linted, held against rules, and its steps done in a folder.
+
+Not tried: apt-get, useradd, the base images, and that Docker itself builds it.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.infra.dockerfile import FILE, ROOT, Step, copied, of, run, sent, steps
+
+IGNORE = ROOT / ".dockerignore"
+LINTER = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Step]:
+    return steps(FILE.read_text())
+
+
+@pytest.fixture(scope="module")
+def context() -> list[Path]:
+    return sent(IGNORE.read_text())
+
+
+@pytest.mark.skipif(LINTER is None, reason="hadolint comes with stenopool[check]")
+def test_the_linter_has_nothing_to_say(tmp_path: Path) -> None:
+    assert LINTER
+    ran = subprocess.run([LINTER, str(FILE)], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "")
+    spoiled = tmp_path / "Dockerfile"
+    spoiled.write_text(
+        FILE.read_text().replace("ARG PYTHON=", "ARG OTHER=").replace("python:${PYTHON}", "python:latest")
+    )
+    assert subprocess.run([LINTER, str(spoiled)], capture_output=True, timeout=60, check=False).returncode == 1
+
+
+def test_it_ends_as_a_user_without_rights(found: list[Step]) -> None:
+    last = found[-1].stage
+    assert [step.rest for step in of(found, last, "USER")] == ["1000:1000"]
+    after = found[[step.word for step in found].index("USER") :]
+    assert {step.word for step in after} <= {"USER", "WORKDIR", "CMD"}
+
+
+def test_everything_is_pinned(found: list[Step]) -> None:
+    installs = [part for step in found if step.word == "RUN" for part in step.rest.split("&&") if "pip install" in part]
+    assert len(installs) == 4
+    assert all("-c infra/constraints.txt" in part for part in installs)
+    bases = {step.rest.split(" AS ")[0] for step in found if step.word == "FROM"}
+    assert bases == {"python:${PYTHON}", "needs", "needs-${VARIANT}"}
+    (version,) = [step.rest.removeprefix("PYTHON=") for step in found if step.rest.startswith("PYTHON=")]
+    assert re.fullmatch(r"3\.\d+\.\d+-slim-\w+", version)
+
+
+def test_a_change_of_the_source_installs_nothing_anew(found: list[Step]) -> None:
+    order = [step.rest for step in found if step.stage == "installed"]
+    needs = next(i for i, rest in enumerate(order) if "-r needs.txt" in rest)
+    source = next(i for i, rest in enumerate(order) if rest.startswith("models "))
+    assert needs < source
+    assert "--no-deps ." in order[-1]
+    early = [step.rest for step in found if step.word == "COPY" and step.stage == "needs"]
+    assert early == ["pyproject.toml ./", "infra/constraints.txt infra/"]
+
+
+def test_the_compiler_stays_behind_and_so_do_secrets_and_audio(found: list[Step], context: list[Path]) -> None:
+    assert [step.rest for step in of(found, "steno", "COPY")] == ["--from=installed /opt/steno /opt/steno"]
+    assert "build-essential" not in " ".join(step.rest for step in of(found, "steno", "RUN"))
+    assert {file.parts[0] for file in context} == {
+        *("LICENSE", "README.md", "pyproject.toml"),
+        *("infra", "jobs", "models", "pipeline"),
+    }
+    assert not [
+        file for file in context if file.suffix in {".flac", ".safetensors", ".pem", ".env"} or "demo" in file.parts
+    ]
+
+
+def test_a_cluster_and_both_variants_get_their_packages(found: list[Step], context: list[Path], tmp_path: Path) -> None:
+    for step in of(found, "needs", "COPY"):
+        assert copied(step, context, tmp_path) == 1
+    (step,) = [step for step in of(found, "installed", "RUN") if "needs.txt" in step.rest]
+    ran = run(step, tmp_path, Path(sys.prefix), {"&& pip install": "&& echo"})
+    assert ran.returncode == 0, ran.stderr
+    needs = (tmp_path / "needs.txt").read_text().split()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert needs[: len(project["dependencies"])] == project["dependencies"]
+    assert any(each.startswith("ray[default]") for each in needs)
+    assert not any(each.startswith(("pytest", "transformers", "moto")) for each in needs)
+
+
+def test_what_is_sent_installs_and_runs_in_a_clean_folder(
+    found: list[Step], context: list[Path], tmp_path: Path
+) -> None:
+    build, environment = tmp_path / "build", tmp_path / "steno"
+    build.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, timeout=120)
+    (site,) = environment.glob("lib/python*/site-packages")
+    packages = next(path for path in sys.path if path.endswith("site-packages"))
+    (site / "packages.pth").write_text(
+        f"{packages}\n"
+    )  # the packages that are here already, so that no network is asked
+    for step in found:
+        if step.word == "COPY" and step.stage in {"needs", "installed"}:
+            assert copied(step, context, build), step.rest
+    last = list(of(found, "installed", "RUN"))[-1]
+    ran = run(
+        last, build, environment, {"pip install": "python -m pip install --no-build-isolation --ignore-installed"}
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    for command in (
+        "steno --version",
+        "steno transcribe --help",
+        "python -m infra.submit --help",
+        "python -m infra.spot -h",
+    ):
+        said = run(Step("", "RUN", command), tmp_path, environment, {})
+        assert said.returncode == 0, said.stderr[-2000:]
+    where = run(Step("", "RUN", "python -c 'import jobs.running; print(jobs.__file__)'"), tmp_path, environment, {})
+    assert where.stdout.startswith(str(environment))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["cpu", "cuda"])
+def test_the_package_index_has_what_is_asked_for(
+    found: list[Step], context: list[Path], tmp_path: Path, variant: str
+) -> None:
+    environment = tmp_path / "steno"
+    for step in of(found, "needs", "COPY"):
+        copied(step, context, tmp_path)
+    made = [step for step in of(found, "needs", "RUN") if "venv" in step.rest]
+    asked = [*made, *of(found, f"needs-{variant}", "RUN"), next(of(found, "installed", "RUN"))]
+    assert len(asked) == 3
+    for step in asked:
+        ran = run(step, tmp_path, environment, {"pip install": "pip install --dry-run --quiet"})
+        assert ran.returncode == 0, f"{step.rest}\n{ran.stderr[-2000:]}"
