@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobs.aligning import Align, align
+    from jobs.embedding import Embed, embed
     from jobs.increment import Incremental, incremental
     from jobs.labelling import Label, label
     from jobs.reporting import Reporting, report
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Align",
+    "Embed",
     "Incremental",
     "Label",
     "OutputHeldError",
@@ -21,6 +23,7 @@ __all__ = [
     "SetupError",
     "Transcribe",
     "align",
+    "embed",
     "incremental",
     "label",
     "report",
@@ -31,6 +34,8 @@ __all__ = [
 PLACES = {
     "Align": "aligning",
     "align": "aligning",
+    "Embed": "embedding",
+    "embed": "embedding",
     "Incremental": "increment",
     "incremental": "increment",
     "Label": "labelling",

@@ -15,7 +15,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from jobs.cli_again import retry_failures, transcribe_new_inputs
-from jobs.cli_heads import align_inputs, label_inputs
+from jobs.cli_heads import align_inputs, embed_inputs, label_inputs
 from jobs.cli_looking import report_output
 from jobs.exits import FINE, TOLD, UNUSABLE
 from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe, Verify
@@ -32,6 +32,7 @@ batch as alone.
 - `steno incremental s3://bucket/corpus -o out/ -m ./checkpoint --date 2026-11-20` adds what is new or changed.
 - `steno retry out/ --errors NotFound` tries failed rows again.
 - `steno align manifest.jsonl -o words/ -m ./checkpoint` says when each word of known texts is said.
+- `steno embed recordings/ -o vectors/ -m ./checkpoint --layer 6` turns recordings into vectors.
 - `steno report out/` writes one HTML page about it: speed, failures, error rates, the worst recordings.
 - `steno verify out/` checks that everything planned is there once.
 - `steno models ./checkpoint` says what a checkpoint is; without one, what can be read.
@@ -103,6 +104,7 @@ app.command(label_inputs, name="label")
 app.command(transcribe_new_inputs, name="incremental")
 app.command(retry_failures, name="retry")
 app.command(align_inputs, name="align")
+app.command(embed_inputs, name="embed")
 app.command(report_output, name="report")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from jobs.options import AS_USUAL, Manner
-from jobs.options_heads import Align, Label
+from jobs.options_heads import Align, Embed, Label
 
 
 def label_inputs(
@@ -35,3 +35,17 @@ def align_inputs(
     from jobs import aligning, running
 
     return running.run(options, aligning.task(options), manner)
+
+
+def embed_inputs(
+    options: Annotated[Embed, Parameter("*")], manner: Annotated[Manner, Parameter("*")] = AS_USUAL
+) -> int:
+    """Turn recordings into vectors: the mean over their frames, in the table's column `embedding`.
+
+    Any encoder will do, and any of its layers. With `--frames --layers 6 --layers 12 --frame-dtype float16` the frames
+    of these layers are written beside the table: Parquet files under `frames/`, named in the column `frame_files` in
+    the order of time, with a row for each frame, the second at which it begins, and a column for each layer.
+    """
+    from jobs import embedding, running
+
+    return running.run(options, embedding.task(options), manner)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from typing import Annotated
 
-from jobs.options import Work
+from jobs.options import MANY, SWITCH, Work
 
+FRAME_DTYPES = ("float32", "float16")
 SHORTEST_WINDOW = 0.05
 """Seconds."""
 
@@ -64,3 +66,39 @@ class Align(Work):
         yield from super()._numbers()
         if not self.longest_hours > 0:
             yield f"longest_hours is {self.longest_hours}: it must be more than 0"
+
+
+@dataclass(frozen=True)
+class Embed(Work):
+    """What to embed, with what, and where to."""
+
+    _: KW_ONLY
+    layer: int | None = None
+    """The layer whose frames are averaged, 0 being what the first one reads; without it, the encoder's output."""
+    frames: Annotated[bool, SWITCH] = False
+    """Write the frames of `layers` too, in files beside the table that its rows name."""
+    layers: Annotated[tuple[int, ...], MANY] = ()
+    """Layers whose frames are written."""
+    frame_dtype: str = "float32"
+    """`float32` or `float16`, of the frames that are written."""
+
+    @property
+    def decisive(self) -> Mapping[str, str | int | float | bool | None]:
+        """The options that change vectors."""
+        told: dict[str, str | int | float | bool | None] = {} if self.layer is None else {"layer": self.layer}
+        if self.frames:
+            told |= {"layers": " ".join(map(str, self.layers)), "frame_dtype": self.frame_dtype}
+        return {**super().decisive, "job": "embed", **told}
+
+    def flaws(self) -> list[str]:
+        """Every value that cannot be meant, in a sentence each."""
+        found = super().flaws()
+        if self.frame_dtype not in FRAME_DTYPES:
+            found.append(f"frame_dtype is {self.frame_dtype!r}: it must be float32 or float16")
+        if self.frames and not self.layers:
+            found.append("frames are of layers: name them, as in --layers 6 --layers 12")
+        if self.layers and not self.frames:
+            found.append("layers are those whose frames are written: add --frames, or name one --layer to average")
+        if len(set(self.layers)) < len(self.layers):
+            found.append(f"layers are {' '.join(map(str, self.layers))}: each can be written once")
+        return found

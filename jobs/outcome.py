@@ -18,6 +18,8 @@ READERS = 32
 """Footers that are read at once: each is one small request."""
 SHOWN = 5
 """Transcripts that are shown."""
+SEEN = ["recording_id", "seconds", "status", "text", "segments", "labels", "embedding"]
+"""Columns that are read to show a row."""
 SEARCHED = 200
 """Files with failures that are opened to name them: enough for every class that is common."""
 
@@ -96,7 +98,7 @@ def standing(store: Store) -> tuple[Mapping[str, int], float]:
 def _first(store: Store, footers: Mapping[str, Footer]) -> Iterator[Shown]:
     left = SHOWN
     for shard in [shard for shard, footer in footers.items() if footer.counts.get(OK)][:SHOWN]:
-        for row in _rows(store, shard, ["recording_id", "seconds", "status", "text", "segments", "labels"]):
+        for row in _rows(store, shard, SEEN):
             if left and row["status"] == OK:
                 left -= 1
                 yield _shown(row)
@@ -111,7 +113,9 @@ def _shown(row: Mapping[str, object]) -> Shown:
 
 def _said(row: Mapping[str, object]) -> str:
     """The text, or what stands for it."""
-    labels = row["labels"]
+    labels, vector = row["labels"], row["embedding"]
+    if isinstance(vector, list):
+        return f"{len(vector):,} numbers: {', '.join(f'{value:.3f}' for value in vector[:4])}, ..."
     if isinstance(labels, list):
         return ", ".join(f"{each['label']} {each['score']:.2f}" for each in labels)
     return str(row["text"])

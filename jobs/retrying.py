@@ -5,9 +5,10 @@ from dataclasses import fields, replace
 from typing import cast
 
 from jobs.aligning import task as aligning
+from jobs.embedding import task as embedding
 from jobs.labelling import task as labelling
 from jobs.options import Retry, Transcribe, Work
-from jobs.options_heads import Align, Label
+from jobs.options_heads import Align, Embed, Label
 from jobs.planning import Again
 from jobs.setup import SetupError
 from jobs.transcription import task as transcription
@@ -19,7 +20,13 @@ from pipeline.tasks import Task
 
 __all__ = ["Retry", "planned_again", "retry"]
 
-JOBS: Mapping[str, type[Work]] = {"Transcribe": Transcribe, "Incremental": Transcribe, "Label": Label, "Align": Align}
+JOBS: Mapping[str, type[Work]] = {
+    "Transcribe": Transcribe,
+    "Incremental": Transcribe,
+    "Label": Label,
+    "Align": Align,
+    "Embed": Embed,
+}
 """Options by the names that run records give them."""
 
 
@@ -69,5 +76,7 @@ def _task(work: Work) -> Task:
             return labelling(work)
         case Align():
             return aligning(work)
+        case Embed():
+            return embedding(work)
         case _:
             raise TypeError(f"{type(work).__name__} has no task")

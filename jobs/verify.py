@@ -29,6 +29,9 @@ SLACK = 0.05
 NAMED = 20
 """Problems that are shown; all are counted."""
 
+HELD = ("text", "labels", "embedding")
+"""What a row may hold that was heard: one of these at least."""
+
 Row = Mapping[str, object]
 
 
@@ -140,8 +143,8 @@ def _row(row: Row) -> Iterator[str]:
     status, error = row["status"], row["error"]
     if (status in (FAILED, "skipped")) != (error is not None):
         yield f"its status is {status}, and {'it says why' if error else 'it does not say why'}"
-    if status == OK and not row["text"] and not row["labels"]:
-        yield "its status is ok, and it has neither text nor labels"
+    if status == OK and not any(row[name] for name in HELD):
+        yield f"its status is ok, and it has none of {', '.join(HELD)}"
     segments = row["segments"]
     if isinstance(segments, list):
         yield from _times(segments, float(str(row["seconds"] or 0.0)))

@@ -27,6 +27,11 @@ class Clock:
         """The samples where frames begin, inside a clip; that is where those before them end."""
         return (np.asarray(edges, np.int64) * self.step + self.first).clip(0, samples)
 
+    def owned(self, frames: int, start: int, core: tuple[int, int]) -> slice:
+        """The frames whose middles lie in `core`, of a window that begins at `start`: each is one window's own."""
+        middles = start + self.first + self.step // 2 + self.step * np.arange(frames, dtype=np.int64)
+        return slice(*np.searchsorted(middles, core).tolist())
+
     def start(self, frame: int, samples: int) -> int:
         """Where a frame's span begins."""
         return int(self.at(frame, samples))

@@ -22,6 +22,8 @@ class Encoder(Protocol):
     """Of the convolutions that make frames of inputs."""
     longest: int | None
     """Inputs of a clip, at most; None where any number will do."""
+    squeeze: int
+    """Hidden frames that the layers see as one."""
 
     def frames(self, inputs: int) -> int:
         """Hidden frames of a clip with that many inputs (samples or feature frames)."""

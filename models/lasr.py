@@ -146,6 +146,7 @@ class LasrEncoder(nn.Module):
     """Log-mel features to hidden frames."""
 
     longest: int | None = None
+    squeeze = 1
 
     def __init__(self, config: LasrConfig, rope: RopeConfig) -> None:
         super().__init__()

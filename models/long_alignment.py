@@ -31,13 +31,14 @@ class Part:
     start: int
     """The sample of the recording at which the window begins."""
     core: tuple[int, int]
-    """Samples of the recording that the window answers for."""
+    """Samples of the recording that the window answers for; beyond its ends where the first and last frames are to be
+    kept, whose middles may lie outside."""
 
 
 def align_parts(parts: Sequence[Part], text: str, samples: int, scribe: Scribe, blank: int) -> Alignment | None:
     """Align a text to the windows of a recording of so many samples, in their order; None without a frame."""
     assert isinstance(scribe.clock, Clock)
-    owned = [(part, *_owned(part, scribe.clock, first=part is parts[0], last=part is parts[-1])) for part in parts]
+    owned = [(part, *_owned(part, scribe.clock)) for part in parts]
     owned = [(part, begin, starts) for part, begin, starts in owned if len(starts)]
     if not owned:
         return None
@@ -56,13 +57,11 @@ def align_parts(parts: Sequence[Part], text: str, samples: int, scribe: Scribe, 
     return align(whole, [text], [samples], replace(scribe, clock=timeline), blank)[0]
 
 
-def _owned(part: Part, clock: Clock, *, first: bool, last: bool) -> tuple[int, Whole]:
+def _owned(part: Part, clock: Clock) -> tuple[int, Whole]:
     """The index of a window's first frame of its own, and where its own frames begin in the recording."""
-    starts = part.start + clock.first + clock.step * np.arange(len(part.scores), dtype=np.int64)
-    middles = starts + clock.step // 2
-    begin = 0 if first else int(np.searchsorted(middles, part.core[0]))
-    end = len(starts) if last else int(np.searchsorted(middles, part.core[1]))
-    return begin, starts[begin:end]
+    own = clock.owned(len(part.scores), part.start, part.core)
+    starts = part.start + clock.first + clock.step * np.arange(own.start, own.stop, dtype=np.int64)
+    return own.start, starts
 
 
 def _gap(before: Whole, following: int, step: int) -> Whole:

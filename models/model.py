@@ -6,6 +6,7 @@ accelerator it is read at once. Which clips share a group changes nothing but sp
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -160,6 +161,28 @@ class SpeechModel(nn.Module):
         at_layers = Places(places.read, lengths)
         return LayerStates(tuple(at_layers.frames(layer) for layer in layers), lengths)
 
+    @torch.inference_mode()
+    def vectors(self, batch: Padded, layers: Sequence[int | None]) -> list[tuple[Tensor, ...] | Refused]:
+        """Each clip's frames (frames, width) at chosen layers, numbered as by `hidden_states`; None is what heads read.
+
+        On the CPU, and nothing is computed beyond the last layer that is asked for.
+        """
+        places = self._places(batch)
+        nothing = torch.zeros(0, self.encoder.width)
+        found: list[tuple[Tensor, ...] | Refused] = [
+            (nothing,) * len(layers) if refusal is None else Refused(refusal) for refusal in self._refusals(batch)
+        ]
+        for indices in self._groups(places):
+            chosen = self._chosen(self._features(batch, indices), layers)
+            for index, clip in zip(indices, zip(*(layer.clips() for layer in chosen), strict=True), strict=True):
+                found[index] = tuple(layer.float().cpu() for layer in clip)
+        return found
+
+    def layer_clock(self, layer: int | None) -> Clock:
+        """When the frames of a layer are: some encoders see several frames as one."""
+        clock = self.clock
+        return clock if layer is None else replace(clock, step=clock.step * self.encoder.squeeze)
+
     def loss(self, batch: Padded, labels: Labels) -> Loss:
         """What the head's output costs against labels."""
         return self.head.loss(self(batch), labels)
@@ -199,6 +222,17 @@ class SpeechModel(nn.Module):
             f"it lasts {inputs * seconds:.1f} s, and the model was made for {longest * seconds:.1f} s at most "
             f"(max_source_positions {longest}): cut it"
         )
+
+    def _chosen(self, features: Packed, layers: Sequence[int | None]) -> list[Packed]:
+        last = self.encoder.depth if None in layers else max(layer for layer in layers if layer is not None)
+        x, kept = self.encoder.embed(features), dict[int | None, Packed]()
+        for number, state in enumerate(islice(self.encoder.states(x), last + 1)):
+            x = state
+            if number in layers:
+                kept[number] = x
+        if None in layers:
+            kept[None] = self.encoder.finish(x, features)
+        return [kept[layer] for layer in layers]
 
     def _states(self, features: Packed) -> list[Packed]:
         states = self.encoder.states(self.encoder.embed(features))

@@ -156,6 +156,8 @@ class EncoderLayer(nn.Module):
 class Speech2TextEncoder(nn.Module):
     """Filter-bank frames to hidden frames."""
 
+    squeeze = 1
+
     def __init__(self, config: Speech2TextConfig) -> None:
         super().__init__()
         self.shape, self.width, self.depth = config.shape, config.d_model, config.encoder_layers

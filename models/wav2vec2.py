@@ -95,6 +95,7 @@ class Wav2Vec2Encoder(nn.Module):
     """Waveforms to hidden frames. Parts that only some of its models have are handed in."""
 
     longest: int | None = None
+    squeeze = 1
 
     def __init__(
         self,

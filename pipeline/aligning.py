@@ -16,11 +16,11 @@ from models.long_alignment import Part, align_parts
 from models.protocol import FrameLogits, Padded, Refused
 from pipeline.audio.rules import AudioRules
 from pipeline.decoding import SILENT, Fields
+from pipeline.own import core, place
 from pipeline.references import References, ReferencesError
 from pipeline.schema import EMPTY, OK
 from pipeline.stitching import Making, Piece, Row, Stitch, Texts
 from pipeline.storage import StoreError
-from pipeline.tasks import place
 
 SCORES = "scores"
 """What a piece's frames say, on their way from `hear` to `settle`; they do not leave the actor."""
@@ -115,7 +115,7 @@ def _part(owner: Row, heard: Fields | Refused) -> Part | None:
     scores = None if isinstance(heard, Refused) else heard.get(SCORES)
     if not isinstance(scores, torch.Tensor):
         return None
-    return Part(scores, place(owner)[0], (int(str(owner["core_begin"])), int(str(owner["core_end"]))))
+    return Part(scores, place(owner)[0], core(owner))
 
 
 def _aligned(model: SpeechModel, parts: Sequence[Part], first: Row, last: Row) -> Fields:

@@ -12,7 +12,9 @@ from models.protocol import Prediction, Refused, Scores, Tokens
 from pipeline.schema import Failure
 
 Fields = Mapping[str, object]
-SILENT: Fields = {"text": None, "words": None, "labels": None, "alignment": None}
+FIELDS = ("text", "words", "labels", "vector", "weight", "file", "alignment")
+"""What a task may give for a segment."""
+SILENT: Fields = dict.fromkeys(FIELDS)
 
 
 def decoded(model: SpeechModel, prediction: Prediction, start: int, samples: int) -> Fields:

@@ -189,6 +189,9 @@ def _piece(key: Row, row: Row) -> Piece:
         labels={label["label"]: label["score"] for label in labels or ()},  # type: ignore[attr-defined]
         seconds=float(row["seconds"]),  # type: ignore[arg-type]
         alignment=row["alignment"],  # type: ignore[arg-type]
+        vector=row["vector"],  # type: ignore[arg-type]
+        weight=row["weight"] or 0,  # type: ignore[arg-type]
+        file=_text(row["file"]),
     )
 
 

@@ -13,11 +13,12 @@ import torch
 
 from models import load_model
 from models.protocol import Padded, Refused
-from pipeline.batches import HEARD, Inputs, clips, keys, told
+from pipeline.batches import HEARD, Inputs, clips, keys, outage, told
 from pipeline.bucketing import padding
 from pipeline.deadline import deadline
 from pipeline.decoding import SILENT, Fields, refused
 from pipeline.staying import Leave, stay
+from pipeline.storage import StoreError
 from pipeline.tasks import Joint, Row, Task, Transcription
 
 Heard = dict[int, Fields | Refused]
@@ -57,7 +58,10 @@ class Listener:
         began, self._splits = time.monotonic(), 0
         inputs, owners = clips(batch), keys(batch).to_pylist()
         there = [index for index, clip in enumerate(inputs) if len(clip)]
-        heard = self._all_heard(inputs, owners, there)
+        try:
+            heard = self._all_heard(inputs, owners, there)
+        except StoreError as error:  # of a task that writes beside the table; a later pass hears it again
+            return _outages(owners, str(error))
         rate, hop = self.model.sample_rate, self.model.frontend.hop
         seconds = {index: len(inputs[index]) * hop / rate for index in there}
         waste = padding(list(seconds.values()))
@@ -125,6 +129,13 @@ class Listener:
 def is_memory(error: Exception) -> bool:
     """Whether it is the device's memory that ran out; on a CPU torch says so in words only."""
     return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+
+
+def _outages(owners: Sequence[Row], message: str) -> pa.Table:
+    """The storage failed, which is no recording's fault: a row for each shard that is concerned."""
+    shards = sorted({str(owner["shard"]) for owner in owners})
+    rows = [{"key": outage(shard, message).key, **SILENT, "seconds": 0.0, "padding": 0.0} for shard in shards]
+    return pa.Table.from_pylist(rows, HEARD)
 
 
 def _row(owner: Row, heard: Fields | Refused) -> Row:

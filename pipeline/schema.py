@@ -145,6 +145,8 @@ TRANSCRIPT = pa.schema(
         pa.field("language", pa.string()),
         pa.field("segments", pa.list_(SEGMENT)),
         pa.field("labels", pa.list_(LABEL)),
+        pa.field("embedding", pa.list_(pa.float32())),
+        pa.field("frame_files", pa.list_(pa.string())),
         pa.field("reference", pa.string()),
         pa.field("wer", pa.float64()),
         pa.field("cer", pa.float64()),

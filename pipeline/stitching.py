@@ -42,6 +42,12 @@ class Piece:
     seconds: float
     alignment: Row | None = None
     """Of the whole recording's reference text, with its first piece."""
+    vector: Sequence[float] | None = None
+    """The mean over the frames that it answers for."""
+    weight: int = 0
+    """How many these are."""
+    file: str | None = None
+    """What holds them."""
 
 
 class Stitch(Protocol):

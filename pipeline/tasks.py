@@ -16,6 +16,7 @@ from models.sources import fetch
 from models.wanted import SourceError
 from pipeline.audio.rules import AudioRules
 from pipeline.decoding import Fields, decoded
+from pipeline.own import place
 from pipeline.references import References
 from pipeline.stitching import Stitch, Texts
 
@@ -135,11 +136,6 @@ class Transcription:
                 _language_model(self.lm)
             except (LanguageModelError, SourceError, OSError) as error:
                 yield f"lm: {error}"
-
-
-def place(owner: Row) -> tuple[int, int]:
-    """Where a segment begins in its recording, and how long it is, in samples."""
-    return int(str(owner["start"])), int(str(owner["samples"]))
 
 
 @cache
