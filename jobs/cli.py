@@ -135,9 +135,13 @@ def verify_output(
 
 
 def _complain(error: Exception, *, debug: bool) -> None:
+    from pipeline.storage import scrub
+
     if debug:
-        traceback.print_exception(error)
-    said = str(error).replace("allow_pickle=True", "--allow-pickle")  # the option's name on this side of the door
+        print(scrub("".join(traceback.format_exception(error))), file=sys.stderr)
+    said = scrub(str(error)).replace(
+        "allow_pickle=True", "--allow-pickle"
+    )  # the option's name on this side of the door
     print(f"steno: {said}", file=sys.stderr)
 
 

@@ -60,5 +60,5 @@ def recorded(options: Incremental) -> Report | None:
 
 
 def _report(record: Mapping[str, object]) -> Report:
-    known = {field.name for field in fields(Report)} - {"course"}
+    known = {field.name for field in fields(Report)} - {"course", "forecast"}
     return Report(**{name: value for name, value in record.items() if name in known})  # type: ignore[arg-type]

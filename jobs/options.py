@@ -37,6 +37,9 @@ class Manner:
     """Print JSON for a program instead of tables for people."""
     debug: Annotated[bool, SWITCH] = False
     """Show the traceback of what went wrong."""
+    log: str | None = None
+    """What is said on stderr: `plain` for people, or `json`, an object a line with run, shard and recording; without
+    it, what the environment's STENOPOOL_LOG says."""
 
 
 AS_USUAL = Manner()

@@ -1,15 +1,27 @@
-"""`--dry-run`: everything is checked and planned, and nothing is started or written but a probe of the output."""
+"""`--dry-run`: everything is checked and planned, a sample is measured, and no cluster is started.
 
+All that is written is a probe of the output, and the forecast, which the run is then held against.
+"""
+
+import os
 import tempfile
 from dataclasses import dataclass
 
+import torch
+
+from jobs.forecast import Forecast, foretold, keep
+from jobs.measuring import measured
 from jobs.options import Work
 from jobs.planning import Growing, Planning
-from jobs.setup import checked
-from jobs.summary import clock
-from jobs.table import aligned
+from jobs.setup import Ready, checked
+from jobs.survey import Survey
+from jobs.table import aligned, clock
+from pipeline.bucketing import Buckets
+from pipeline.flow import resources as resources_of
+from pipeline.inference import Device
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Planned, read_plan, write_plan
+from pipeline.prices import CPU, GPU, Prices
 from pipeline.storage import Store
 from pipeline.tasks import Task
 
@@ -29,6 +41,8 @@ class Preview:
     """Files that were planned once and are not in the inputs now."""
     shards_done: int
     """Shards that are finished already."""
+    forecast: Forecast | None
+    """What doing the rest will take; None where nothing is left."""
 
     def text(self) -> str:
         """A table for people."""
@@ -52,6 +66,7 @@ class Preview:
             "gone": self.gone,
             "new or changed": grown,
         }
+        rows += [] if self.forecast is None else self.forecast.rows()
         return aligned([row for row in rows if shown.get(row[0], 1)])
 
     def _hours(self) -> str:
@@ -63,28 +78,41 @@ class Preview:
 
 
 def preview(options: Work, task: Task, planning: Planning) -> Preview:
-    """Check and plan; `SetupError` names all that is wrong."""
-    store, storage = _checked(options, task, planning)
-    with tempfile.TemporaryFile() as file:
-        new = write_plan(planning.shards(store), file)
-    return Preview(
-        options.output, storage, _total(store, new), new, _gone(planning, store), sum(1 for _ in done(store))
-    )
-
-
-def _checked(options: Work, task: Task, planning: Planning) -> tuple[Store, str]:
+    """Check, plan, and measure a sample; `SetupError` names all that is wrong."""
     ready = checked(options, task, planning)
-    return ready.store, ready.storage
+    store, finished = ready.store, set(done(ready.store))
+    survey = Survey(finished)
+    with tempfile.TemporaryFile() as file:
+        new = write_plan(survey.passing(planning.shards(store)), file)
+    total, gone = _total(store, survey, new), _gone(planning, store)
+    forecast = _forecast(options, ready, survey) if survey.weight else None
+    if forecast is not None:
+        keep(store, forecast)
+    return Preview(options.output, ready.storage, total, new, gone, len(finished), forecast)
 
 
-def _total(store: Store, new: Planned) -> Planned:
+def _total(store: Store, survey: Survey, new: Planned) -> Planned:
     """With all that is planned already."""
     for number in generations(store):
         with store.open(plan_name(number)) as there:
-            for table in read_plan(there):
+            for table in survey.passing(read_plan(there)):
                 new = new.with_shard(table)
     return new
 
 
 def _gone(planning: Planning, store: Store) -> int:
     return planning.gone(store) if isinstance(planning, Growing) else 0
+
+
+def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
+    """What the rest takes, by a sample that is read and heard here."""
+    here = {"CPU": float(options.cpus or os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+    resources = resources_of([here], options.bounds)
+    device = options.device if torch.cuda.is_available() else "cpu"
+    where = Device(options.model, options.dtype, device, resources.listener_threads, ready.task)
+    before = torch.get_num_threads()
+    found = measured(survey.sample, ready.audio, Buckets(options.window, budget=options.batch_seconds), where)
+    torch.set_num_threads(before)
+    kind = GPU if here["GPU"] else CPU
+    hourly = Prices(options.prices).of((kind,)) if options.prices else None
+    return foretold(survey, found, resources, hourly, elsewhere=options.address is not None)

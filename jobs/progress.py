@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from jobs.summary import clock
+from jobs.table import clock
 from pipeline.schema import STATUSES
 from pipeline.tally import Tally, Watch
 

@@ -1,8 +1,8 @@
 """A job as the command line runs it: progress on stderr, the result on stdout, and an exit code."""
 
 import json
+import logging
 import signal
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from types import FrameType
 
 from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
 from jobs.increment import night, recorded, run_id
+from jobs.journal import flaws, journal, progress
 from jobs.options import Incremental, Manner, Retry, Verify, Work
 from jobs.options_looking import Reporting
 from jobs.outcome import Outcome, look
 from jobs.planning import Growing, Once, Planning
 from jobs.preview import preview
-from jobs.progress import shown
 from jobs.reporting import report
 from jobs.retrying import planned_again
 from jobs.setup import OutputHeldError, SetupError
@@ -24,11 +24,13 @@ from jobs.summary import summary
 from jobs.transcription import task as transcription
 from jobs.verify import verify
 from jobs.work import Report, carry_out, new_run_id
+from pipeline import log
 from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost
+from pipeline.log import NOTICE
 from pipeline.passes import OutageError
 from pipeline.schema import FAILED
-from pipeline.storage import Store, StoreError
+from pipeline.storage import Store, StoreError, scrub
 from pipeline.tasks import Task
 
 MOST_ROWS = 100_000
@@ -37,20 +39,24 @@ MOST_ROWS = 100_000
 
 def run(options: Work, task: Task, manner: Manner, planning: Planning | None = None, run_id: str | None = None) -> int:
     """Do a job that hears audio, or say what would be done; the exit code."""
-    planning, run_id = planning or Once(options), run_id or new_run_id()
+    with journal(manner):
+        return _run(options, task, manner, planning or Once(options), run_id or new_run_id())
+
+
+def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: str) -> int:
     try:
+        if problems := list(flaws(manner)):
+            raise SetupError(problems)
         with _stoppable():
             if manner.dry_run:
                 return _preview(options, task, manner, planning)
-            with shown(sys.stderr) as watch:
+            with progress(manner) as watch:
                 done = carry_out(options, task, watch, planning, run_id)
             return told(done, manner)
     except (SetupError, LeaseLost, CommittedElsewhereError, OutageError, StoreError) as error:
         return refused(error, manner)
     except KeyboardInterrupt:
-        print(
-            f"steno: stopped. What is in {options.output} stands; the same command goes on from there.", file=sys.stderr
-        )
+        log.tell(f"stopped. What is in {options.output} stands; the same command goes on from there.", level=NOTICE)
         return INTERRUPTED
 
 
@@ -59,7 +65,8 @@ def grow(options: Incremental, manner: Manner) -> int:
     try:
         named = night(options)
         if known := recorded(named):
-            print(f"steno: {options.date} is done (run {known.run_id}): nothing is done again", file=sys.stderr)
+            with journal(manner):
+                log.tell(f"{options.date} is done (run {known.run_id}): nothing is done again", level=NOTICE)
             return told(known, manner)
     except (SetupError, StoreError) as error:
         return refused(error, manner)
@@ -97,13 +104,14 @@ def tell(options: Reporting, manner: Manner) -> int:
 
 def refused(error: Exception, manner: Manner) -> int:
     """Say why it cannot be done, each reason on a line, for people or for programs."""
-    if manner.debug:
-        traceback.print_exception(error)
-    problems = list(error.problems) if isinstance(error, SetupError) else [str(error)]
+    problems = [scrub(line) for line in (error.problems if isinstance(error, SetupError) else [str(error)])]
     if manner.as_json:
         print(json.dumps({"problems": problems}, indent=2))
-    for problem in problems:
-        print(f"steno: {problem}", file=sys.stderr)
+    with journal(manner):
+        if manner.debug:
+            log.tell("".join(traceback.format_exception(error)), level=logging.ERROR)
+        for problem in problems:
+            log.tell(problem, level=logging.ERROR)
     return HELD if isinstance(error, OutputHeldError | LeaseLost) else UNUSABLE
 
 

@@ -12,7 +12,7 @@ from models.sources import fetch
 from pipeline.audio import AudioRules
 from pipeline.identity import weights_hash
 from pipeline.output import Identity, OutputDiffersError, check_identity
-from pipeline.storage import Store, StoreError
+from pipeline.storage import Store, StoreError, scrub
 from pipeline.tasks import Task
 
 
@@ -20,8 +20,8 @@ class SetupError(Exception):
     """The job cannot start: every reason found, one a line."""
 
     def __init__(self, problems: list[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(problems))
+        self.problems = tuple(map(scrub, problems))
+        super().__init__("\n".join(self.problems))
 
 
 class OutputHeldError(SetupError):

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from jobs.outcome import Outcome
-from jobs.table import aligned
+from jobs.table import aligned, clock
 from jobs.work import Report
+
+__all__ = ["clock", "query", "shortened", "summary"]
 
 WIDEST = 72
 """Characters of a text that are shown."""
@@ -18,13 +20,6 @@ def summary(report: Report, outcome: Outcome) -> str:
 def query(output: str) -> str:
     """One line that reads the table."""
     return f"duckdb -c \"FROM '{output.rstrip('/')}/transcripts/*.parquet' SELECT recording_id, text LIMIT 10\""
-
-
-def clock(seconds: float) -> str:
-    """Hours, minutes and seconds, as few as say it."""
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole % 3600 // 60
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"
 
 
 def shortened(text: str) -> str:
@@ -61,7 +56,7 @@ def _counts(report: Report, outcome: Outcome) -> str:
         head = (
             f"{clock(report.audio_seconds)} of audio in {clock(report.wall_seconds)}, {rate:,.1f} times real time, "
             f"{report.padding:.1%} padding."
-            f"{_cost(report)}"
+            f"{_cost(report)}{_foretold(report)}"
         )
     counts = ", ".join(f"{count:,} {status}" for status, count in outcome.counts.items() if count)
     return f"{head}\nThe table has {sum(outcome.counts.values()):,} rows: {counts or 'none'}."
@@ -69,6 +64,14 @@ def _counts(report: Report, outcome: Outcome) -> str:
 
 def _cost(report: Report) -> str:
     return "" if report.cost is None else f" It cost {report.cost:.4g}, {report.hourly_cost or 0:.4g} an hour of audio."
+
+
+def _foretold(report: Report) -> str:
+    if report.forecast is None or not report.forecast.whole:
+        return ""
+    foretold = report.forecast.forecast
+    cost = "" if foretold.cost is None else f" and {foretold.cost:.4g}"
+    return f" Foretold were {clock(foretold.wall_seconds)}{cost}."
 
 
 def _failed(outcome: Outcome) -> str:

@@ -14,3 +14,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 def _numbers(cells: Sequence[str]) -> bool:
     return bool(cells) and all(cell[:1].isdigit() for cell in cells)
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds, as few as say it."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {whole % 60:02} s" if minutes else f"{whole} s"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
+from jobs.forecast import Compared, compared, kept
 from jobs.options import Work
 from jobs.planning import Once, Planning, add
 from jobs.setup import OutputHeldError, Ready, SetupError, checked
@@ -17,6 +18,7 @@ from pipeline.course import Course, Sample
 from pipeline.inference import Device
 from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
+from pipeline.log import RUN
 from pipeline.meters import Meters
 from pipeline.output import OutputDiffersError, claim, record_run
 from pipeline.passes import Passes, missing_shards
@@ -63,6 +65,8 @@ class Report:
     """What the cluster cost, in the unit of the given prices; None without prices."""
     hourly_cost: float | None = None
     """The same for an hour of audio."""
+    forecast: Compared | None = None
+    """What a dry run had foretold, beside what came."""
 
     @property
     def failed(self) -> int:
@@ -77,13 +81,14 @@ def carry_out(
     course, run_id, planning = Course(), run_id or new_run_id(), planning or Once(options)
     ready = checked(options, task, planning)
     store = ready.store
+    RUN.set(run_id)
     try:
         claim(store, ready.identity)
         with Lease(store, run_id) as lease:
             added = add(planning, store)
             watches = _each(watch or _unwatched, Told(Meters(run_id)), course)
             tally = _run(options, ready, lease, run_id, watches) if missing_shards(store) else Tally()
-            report = replace(_report(options, run_id, tally, course, ready.storage), added=added.rows)
+            report = replace(_report(options, run_id, tally, course, ready), added=added.rows)
             record_run(store, run_id, asdict(report))
             return report
     except LeaseHeldError as error:
@@ -102,7 +107,7 @@ def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -
             ready.store,
             lease,
             Rules(ready.store.url, options.model, ready.audio, buckets, references=references),
-            Device(options.model, options.dtype, options.device, _threads(resources), ready.task),
+            Device(options.model, options.dtype, options.device, resources.listener_threads, ready.task),
             resources,
             Making(options.model, run_id, ready.model.sample_rate, options.written, ready.task.stitch(ready.model)),
             ready.identity.fingerprint,
@@ -122,16 +127,12 @@ def _unwatched(tally: Tally) -> None:
     """Nobody looks on."""
 
 
-def _threads(resources: flow.Resources) -> int:
-    return max(1, round(resources.listener_cpus + 0.5))
-
-
 def new_run_id() -> str:
     """Unlike any other; the ids of later runs sort behind it."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
 
 
-def _report(options: Work, run_id: str, tally: Tally, course: Course, storage: str) -> Report:
+def _report(options: Work, run_id: str, tally: Tally, course: Course, ready: Ready) -> Report:
     return Report(
         run_id=run_id,
         job=type(options).__name__,
@@ -142,7 +143,7 @@ def _report(options: Work, run_id: str, tally: Tally, course: Course, storage: s
         wall_seconds=course.elapsed,
         padding=tally.padding,
         passes=tally.passes,
-        storage=storage,
+        storage=ready.storage,
         settings=asdict(options),
         readers=tally.readers,
         course=course.samples,
@@ -152,4 +153,5 @@ def _report(options: Work, run_id: str, tally: Tally, course: Course, storage: s
         retries=tally.retries + tally.repeats,
         cost=tally.cost if options.prices else None,
         hourly_cost=tally.hourly_cost,
+        forecast=compared(kept(ready.store), tally, course.elapsed),
     )

@@ -53,6 +53,11 @@ class Resources:
     listener_gpus: float = 0.0
     listener_memory: int = 2 << 30
 
+    @property
+    def listener_threads(self) -> int:
+        """Threads of a model on a CPU."""
+        return max(1, round(self.listener_cpus + 0.5))
+
 
 def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> Dataset:
     """The stages. In pool and reader alike a block is what one call yields: a batch is never held back or split."""

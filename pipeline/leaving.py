@@ -13,14 +13,15 @@ import ray
 
 EVERY = 1.0
 """Seconds between two looks: each is a question to the head of the cluster."""
+end = os.kill
 _looked = 0.0
 
 
 def leave() -> None:
     """End this worker if its node drains."""
-    global _looked  # noqa: PLW0603  # one node, one process
+    global _looked  # noqa: PLW0603  # a process is on one node
     if time.monotonic() - _looked < EVERY:
         return
     _looked = time.monotonic()
     if ray.get_runtime_context().get_node_id() in ray._private.state.state.get_draining_nodes():
-        os.kill(os.getpid(), signal.SIGKILL)
+        end(os.getpid(), signal.SIGKILL)

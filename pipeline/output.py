@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
-from pipeline.storage import Store
+from pipeline.storage import Store, scrub
 
 Scalar = str | int | float | bool | None
 
@@ -125,8 +125,8 @@ def add_generation(store: Store, generation: int, plan: bytes) -> bool:
 
 
 def record_run(store: Store, run_id: str, record: Mapping[str, object]) -> None:
-    """Write, or write again, what a run did."""
-    store.put(f"{RUNS}/{run_id}{JSON}", json.dumps(record, indent=2, sort_keys=True).encode())
+    """Write, or write again, what a run did. It holds what was typed, so credentials are blacked out."""
+    store.put(f"{RUNS}/{run_id}{JSON}", scrub(json.dumps(record, indent=2, sort_keys=True)).encode())
 
 
 def read_run(store: Store, run_id: str) -> dict[str, object] | None:

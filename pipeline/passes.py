@@ -5,22 +5,25 @@ read those recordings again, each decoded in a process of its own and heard in a
 twice even so is written off, as a row that says so.
 """
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import flow
-from pipeline.commit import Committed, Stamp, commit
+from pipeline.commit import Committed, Footer, Stamp, commit
 from pipeline.gathering import Gathering, Whole
 from pipeline.inference import Device
 from pipeline.lease import Lease
+from pipeline.log import tell
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Place, shard_rows, shards
 from pipeline.reading import Rules
-from pipeline.schema import STATUSES, Failure
+from pipeline.schema import FAILED, STATUSES, Failure
 from pipeline.stitching import Making
 from pipeline.storage import Store
 from pipeline.tally import Tally, Watch
@@ -67,6 +70,7 @@ class Passes:
         while missing := missing_shards(self.store):
             careful, finished = tally.passes > 0, tally.shards
             tally.passes += 1
+            tell(f"pass {tally.passes} over {len(missing):,} shards")
             tally.retries += len(missing) if careful else 0
             tally.missing = tally.missing or sum(weight(place) for _, place in missing.values())
             self._pass({s: p for s, p in missing.items() if careful or s not in suspects}, gathering, tally, careful)
@@ -117,6 +121,7 @@ class Passes:
         tally.already += not isinstance(ended, Committed)
         tally.counts.update({status: ended.footer.counts.get(status, 0) for status in STATUSES})
         tally.seconds += ended.footer.seconds
+        told(whole, ended.footer)
 
     def _blame(self, gathering: Gathering, tally: Tally, lost: Counter[tuple[str, int]]) -> None:
         """Write off what was lost too often, although it was alone."""
@@ -137,6 +142,15 @@ class Passes:
     def _rows(self, generation: int, place: Place) -> pa.Table:
         with self.store.open(plan_name(generation)) as file:
             return shard_rows(file, place)
+
+
+def told(whole: Whole, footer: Footer) -> None:
+    """Record a shard that is written, and its recordings that failed."""
+    for row in whole.table.filter(pc.equal(whole.table["status"], FAILED)).to_pylist():
+        why = f"{row['error']['class']} in {row['error']['stage']}: {row['error']['message']}"
+        tell(why, shard=whole.shard, recording=row["recording_id"], level=logging.WARNING)
+    counts = ", ".join(f"{count:,} {status}" for status, count in footer.counts.items() if count)
+    tell(f"written: {counts or 'no rows'}", shard=whole.shard)
 
 
 def weight(place: Place) -> int:

@@ -1,0 +1,49 @@
+"""What happens in a run, one record an event; who runs it says where records go and what they look like.
+
+Credentials are blacked out where a record becomes text, so no caller has to think of it.
+"""
+
+import json
+import logging
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+from pipeline.storage import scrub
+
+LOG = logging.getLogger("stenopool")
+LOG.addHandler(logging.NullHandler())
+LOG.propagate = False
+RUN: ContextVar[str] = ContextVar("run", default="")
+"""The run that this process drives."""
+NOTICE = logging.WARNING + 5
+"""Of what a person should know who does not read every event."""
+logging.addLevelName(NOTICE, "NOTICE")
+SHARD, RECORDING = "shard", "recording"
+
+
+def tell(message: str, *, shard: str = "", recording: str = "", level: int = logging.INFO) -> None:
+    """Record an event, with what it is about."""
+    LOG.log(level, "%s", message, extra={SHARD: shard, RECORDING: recording})
+
+
+class Plain(logging.Formatter):
+    """A record as a person reads it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """On a line that says who speaks."""
+        return f"steno: {scrub(record.getMessage())}"
+
+
+class Json(logging.Formatter):
+    """A record as a program reads it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """An object on a line; what a record is not about is left out."""
+        about = {"run": RUN.get(), SHARD: getattr(record, SHARD, ""), RECORDING: getattr(record, RECORDING, "")}
+        fields = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **{name: value for name, value in about.items() if value},
+        }
+        return json.dumps({name: scrub(value) for name, value in fields.items()}, ensure_ascii=False)
