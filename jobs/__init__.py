@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from jobs.labelling import Label, label
     from jobs.reporting import Reporting, report
     from jobs.retrying import Retry, retry
+    from jobs.scoring import Score, score
     from jobs.transcription import OutputHeldError, Report, SetupError, Transcribe, transcribe
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Report",
     "Reporting",
     "Retry",
+    "Score",
     "SetupError",
     "Transcribe",
     "align",
@@ -28,6 +30,7 @@ __all__ = [
     "label",
     "report",
     "retry",
+    "score",
     "transcribe",
 ]
 
@@ -44,6 +47,8 @@ PLACES = {
     "report": "reporting",
     "Retry": "retrying",
     "retry": "retrying",
+    "Score": "scoring",
+    "score": "scoring",
 }
 """The modules of what does not lie in `transcription`."""
 

@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, Parameter
 from jobs.cli_again import retry_failures, transcribe_new_inputs
 from jobs.cli_heads import align_inputs, embed_inputs, label_inputs
 from jobs.cli_looking import report_output
+from jobs.cli_tables import score_output
 from jobs.exits import FINE, TOLD, UNUSABLE
 from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe, Verify
 from jobs.settings import from_file
@@ -34,6 +35,7 @@ batch as alone.
 - `steno align manifest.jsonl -o words/ -m ./checkpoint` says when each word of known texts is said.
 - `steno embed recordings/ -o vectors/ -m ./checkpoint --layer 6` turns recordings into vectors.
 - `steno report out/` writes one HTML page about it: speed, failures, error rates, the worst recordings.
+- `steno score out/ --references truth.jsonl` says how far the texts are from what was said, the worst first.
 - `steno verify out/` checks that everything planned is there once.
 - `steno models ./checkpoint` says what a checkpoint is; without one, what can be read.
 - `steno models hf://org/name@revision --json` says it to a program.
@@ -106,6 +108,7 @@ app.command(retry_failures, name="retry")
 app.command(align_inputs, name="align")
 app.command(embed_inputs, name="embed")
 app.command(report_output, name="report")
+app.command(score_output, name="score")
 
 
 @app.command(name="verify")

@@ -125,6 +125,10 @@ class Store:
         """Write or overwrite, whole or not at all: for a file that one process owns."""
         self._place.put(self._path(name), payload)
 
+    def deposit(self, name: str, source: str) -> None:
+        """Write or overwrite with a file of this machine, whole or not at all; it is never held in memory."""
+        self._place.deposit(self._path(name), source)
+
     def delete(self, name: str) -> None:
         """Remove a file, if it is there."""
         self._place.delete(self._path(name))

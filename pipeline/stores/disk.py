@@ -9,6 +9,7 @@ import errno
 import fcntl
 import io
 import os
+import shutil
 import socket
 import time
 import uuid
@@ -102,6 +103,17 @@ class Disk:
         with words(path):
             make_folder(os.path.dirname(path))
             self._publish_over(path, payload)
+
+    def deposit(self, path: str, source: str) -> None:
+        temporary = temporary_name(path)
+        with words(path):
+            make_folder(os.path.dirname(path))
+            try:
+                shutil.copyfile(source, temporary)
+                os.replace(temporary, path)
+                sync_folder(os.path.dirname(path))
+            finally:
+                forget(temporary)
 
     def delete(self, path: str) -> None:
         with words(path), contextlib.suppress(FileNotFoundError):

@@ -95,6 +95,11 @@ class Other:
             self._make_folder(path)
             self._system.pipe_file(path, payload)
 
+    def deposit(self, path: str, source: str) -> None:
+        with WITHIN, self._words("write", path):
+            self._make_folder(path)
+            self._system.put_file(source, path)
+
     def delete(self, path: str) -> None:
         with self._words("delete", path):
             if self._system.exists(path):

@@ -59,6 +59,9 @@ class Place(Protocol):
     def put(self, path: str, payload: bytes) -> None:
         """Write or overwrite, whole or not at all."""
 
+    def deposit(self, path: str, source: str) -> None:
+        """Copy a file of this machine there, whole or not at all, over what stands; it need not fit into memory."""
+
     def delete(self, path: str) -> None:
         """Remove it; content where it is gone already."""
 

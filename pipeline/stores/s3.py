@@ -114,6 +114,9 @@ class Bucket:
     def put(self, path: str, payload: bytes) -> None:
         patiently(lambda: self._write(path, payload, {}, uuid4().hex), self._patience)
 
+    def deposit(self, path: str, source: str) -> None:
+        self._ask("write", path, lambda: file_system().put_file(source, path))  # in parts where it is large
+
     def delete(self, path: str) -> None:
         self._ask("delete", path, lambda: call("delete_object", path))
 

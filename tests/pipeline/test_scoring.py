@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import scoring
 from pipeline.scoring import Edits, count_edits, letter_edits, normalise, pair, sum_edits, word_edits
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=7)
@@ -67,6 +68,24 @@ def test_no_fewer_changes_would_do(reference: list[str], reading: list[str]) -> 
     edits = count_edits(reference, reading)
     assert edits.total == _fewest(reference, reading)
     assert len(reference) - edits.deletions + edits.insertions == len(reading)
+
+
+@given(WORDS, WORDS)
+def test_among_equals_the_most_substitutions_are_counted(reference: list[str], reading: list[str]) -> None:
+    pairs = pair(reference, reading)
+    substituted = sum(i is not None and j is not None and reference[i] != reading[j] for i, j in pairs)
+    assert count_edits(reference, reading).substitutions >= substituted
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30), st.lists(st.sampled_from("abc"), max_size=30))
+def test_pairs_cut_in_parts_are_as_few_changes(reference: list[str], reading: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "CELLS", 8)
+        pairs = pair(reference, reading)
+    changes = sum(i is None or j is None or reference[i] != reading[j] for i, j in pairs)
+    assert changes == count_edits(reference, reading).total
+    assert [i for i, _ in pairs if i is not None] == list(range(len(reference)))
+    assert [j for _, j in pairs if j is not None] == list(range(len(reading)))
 
 
 @given(WORDS, WORDS)

@@ -244,3 +244,12 @@ def test_a_lock_that_a_stopped_process_holds_is_an_error_in_words_and_no_wait_fo
         disk.replace("lease", b"2", disk.look("lease").version)
     os.close(held)
     assert disk.replace("lease", b"2", disk.look("lease").version)
+
+
+def test_a_file_of_this_machine_is_deposited_whole_over_what_stands(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "made"
+    for payload in (b"first", b"x" * 3_000_000):
+        source.write_bytes(payload)
+        store.deposit("far/away.bin", str(source))
+        assert store.read("far/away.bin") == payload
+    assert [entry.uri for entry in store.names()] == ["far/away.bin"]

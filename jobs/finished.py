@@ -1,0 +1,53 @@
+"""An output that is there to be worked on, whole or not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+
+from jobs.setup import SetupError
+from pipeline.output import done, generations, plan_name, read_identity
+from pipeline.storage import Store, StoreError
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An output, and how much of it is there."""
+
+    store: Store
+    shards: int
+    """Planned."""
+    missing: int
+    """Planned, without a file."""
+
+    @property
+    def note(self) -> str:
+        """What a reader of figures must know; nothing where it is whole."""
+        if not self.missing:
+            return ""
+        return (
+            f"The output is not finished: {self.missing:,} of {self.shards:,} shards are missing. This is of what is "
+            "there; the job that writes it goes on when it is run again."
+        )
+
+
+def opened(output: str) -> Finished:
+    """Look at an output; `SetupError` where there is none, or nothing in it."""
+    try:
+        store = Store(output)
+        read_identity(store)
+        there = set(done(store))
+        planned = set(_planned(store))
+    except StoreError as error:
+        raise SetupError([f"{output} holds no output of steno: {error}"]) from error
+    found = Finished(store, len(planned | there), len(planned - there))
+    if not there:
+        raise SetupError([f"{output} has no rows yet: {found.missing:,} shards are planned, and none is done"])
+    return found
+
+
+def _planned(store: Store) -> Iterator[str]:
+    for number in generations(store):
+        with store.open(plan_name(number)) as file, pq.ParquetFile(file, pre_buffer=False) as plan:
+            for batch in plan.iter_batches(columns=["shard"]):
+                yield from batch["shard"].unique().to_pylist()

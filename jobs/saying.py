@@ -1,0 +1,36 @@
+"""A job on a finished output, as the command line runs it: the result on stdout, and an exit code."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Protocol
+
+from jobs.exits import FINE, INTERRUPTED
+from jobs.options import Manner
+from jobs.options_tables import Telling
+from jobs.running import refused
+from jobs.setup import SetupError
+from pipeline.storage import StoreError
+
+
+class Result(Protocol):
+    """What such a job returns."""
+
+    def text(self) -> str:
+        """For people."""
+
+    def record(self) -> dict[str, object]:
+        """For programs."""
+
+
+def say(job: Callable[[], Result], telling: Telling) -> int:
+    """Do it and print what it found; the exit code."""
+    try:
+        found = job()
+    except (SetupError, StoreError) as error:
+        return refused(error, Manner(as_json=telling.as_json, debug=telling.debug))
+    except KeyboardInterrupt:
+        print("steno: stopped. Nothing of the output was changed.", file=sys.stderr)
+        return INTERRUPTED
+    print(json.dumps(found.record(), indent=2, ensure_ascii=False) if telling.as_json else found.text())
+    return FINE
