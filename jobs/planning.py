@@ -4,7 +4,7 @@ A plan is a generation: written once, never changed. What is missing of any gene
 """
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -20,13 +20,18 @@ from pipeline.inputs.seen import Keys, Seen
 from pipeline.latest import by_shard
 from pipeline.output import add_generation, generations, plan_name
 from pipeline.plan import plan, shards_of
-from pipeline.planfile import Planned, new_or_changed, read_plan, write_plan
+from pipeline.planfile import Planned, inputs_of, new_or_changed, read_plan, write_plan
 from pipeline.schema import FAILED
-from pipeline.storage import Store
+from pipeline.storage import Store, StoreError, parse, uri
 
 
 class Planning(Protocol):
     """The role of everything below."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What is planned from, as the user named it."""
+        ...
 
     def flaws(self, store: Store) -> list[str]:
         """What is wrong with the inputs, looked at before anything starts."""
@@ -40,7 +45,7 @@ class Planning(Protocol):
 def add(planning: Planning, store: Store) -> Planned:
     """Write the next generation, unless there is nothing in it."""
     with tempfile.TemporaryFile() as file:
-        planned = write_plan(planning.shards(store), file)
+        planned = write_plan(planning.shards(store), file, planning.inputs)
         if planned.shards:
             file.seek(0)
             add_generation(store, following(store), file.read())
@@ -63,9 +68,14 @@ class Once:
 
     options: Work
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """As the options name them."""
+        return self.options.inputs
+
     def flaws(self, store: Store) -> list[str]:
-        """Nothing is looked at again once it is planned."""
-        return [] if generations(store) else _flaws(self.options)
+        """Nothing is looked at again once it is planned; so it must be these inputs that are."""
+        return _others(self.inputs, store) if generations(store) else _flaws(self.options)
 
     def shards(self, store: Store) -> Iterator[pa.Table]:
         """All of them, or none."""
@@ -79,6 +89,11 @@ class Growing:
     options: Work
     listed: Seen = field(default_factory=Seen)
     """Where everything lies that the inputs hold now, in eight bytes each."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """As the options name them."""
+        return self.options.inputs
 
     def flaws(self, store: Store) -> list[str]:
         """They are listed again each time."""
@@ -117,6 +132,11 @@ class Again:
     classes: Collection[str] = ()
     """None named: all."""
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """None: it is rows of earlier plans."""
+        return ()
+
     def flaws(self, store: Store) -> list[str]:
         """Classes that no row failed with."""
         known = sorted({kind for _, kind, _ in _failed(store)})
@@ -142,6 +162,31 @@ def _flaws(options: Work) -> list[str]:
     except PlanError as error:
         return [f"input: {problem}" for problem in error.problems if not problem.startswith("shard_size")]
     return []
+
+
+def _others(inputs: Sequence[str], store: Store) -> list[str]:
+    """That the output was planned from other inputs, if it was: they would be left out without a word."""
+    plans = [planned for number in generations(store) if (planned := _planned(store, number))]
+    together = frozenset[str]().union(*plans)
+    try:
+        if not plans or _spelled(inputs) in (*plans, together):
+            return []
+    except StoreError as error:
+        return [f"input: {error}"]
+    return [
+        f"input: {store.url} was planned from {', '.join(sorted(together))}, and a run works off its plan: name those "
+        "to go on, add others with `steno incremental`, or use another output"
+    ]
+
+
+def _planned(store: Store, generation: int) -> frozenset[str]:
+    with store.open(plan_name(generation)) as file:
+        return _spelled(inputs_of(file))
+
+
+def _spelled(inputs: Sequence[str]) -> frozenset[str]:
+    """Each as storage spells it, wherever the command was typed."""
+    return frozenset(uri(*parse(name)).rstrip("/") for name in inputs)
 
 
 def _failed(store: Store) -> Iterator[tuple[str, str, str]]:

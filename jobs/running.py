@@ -25,14 +25,19 @@ from jobs.transcription import task as transcription
 from jobs.verify import verify
 from jobs.work import Report, carry_out, new_run_id
 from pipeline import log
-from pipeline.commit import CommittedElsewhereError
+from pipeline.commit import CommittedElsewhereError, Unbalanced
 from pipeline.lease import LeaseLost
 from pipeline.log import NOTICE
 from pipeline.passes import OutageError
 from pipeline.schema import FAILED
 from pipeline.storage import Store, StoreError, scrub
 from pipeline.tasks import Task
+from pipeline.vigil import EngineLostError
 
+STOPPED = (
+    SetupError, LeaseLost, CommittedElsewhereError, Unbalanced, OutageError, EngineLostError, StoreError,
+)  # fmt: skip
+"""What ends a run before its table is whole."""
 MOST_ROWS = 100_000
 """A table of more is not read again, unasked, for a page about the run."""
 
@@ -53,7 +58,7 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
             with progress(manner) as watch:
                 done = carry_out(options, task, watch, planning, run_id)
             return told(done, manner)
-    except (SetupError, LeaseLost, CommittedElsewhereError, OutageError, StoreError) as error:
+    except STOPPED as error:
         return refused(error, manner)
     except KeyboardInterrupt:
         log.tell(f"stopped. What is in {options.output} stands; the same command goes on from there.", level=NOTICE)

@@ -29,15 +29,20 @@ class Decoder:
     def __init__(self, rules: AudioRules) -> None:
         self.rules = rules
         self._child: _Child | None = None
+        self._answering = False
 
     def segments(self, recording: Recording) -> Iterator[Segment]:
         """What `audio.segments` yields, or one failed segment where the child died or ran out of time."""
+        if self._answering:  # whoever asked last has not heard it out: the rest is no answer to this
+            self.close()
         child, limit = self._started(), self.rules.seconds_limit(recording)
         until = time.monotonic() + limit
+        self._answering = True
         try:
             child.pipe.send((recording, self.rules))
             while (answer := child.answer(until)) is not None:
                 yield answer
+            self._answering = False
         except TimeoutError:
             yield self._fallen(recording, "TimedOut", f"its decoder was stopped after {limit:.0f} seconds")
         except (EOFError, ConnectionError):
@@ -50,6 +55,7 @@ class Decoder:
             self._child.process.wait()
             self._child.pipe.close()
             self._child = None
+        self._answering = False
 
     def _started(self) -> "_Child":
         if self._child is None:

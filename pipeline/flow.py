@@ -26,6 +26,7 @@ from pipeline.quiet import quiet, unannounced
 from pipeline.reading import WORK, Reader, Rules
 from pipeline.standing import Watchman
 from pipeline.tally import Standing
+from pipeline.vigil import vigil
 
 ROUND = 20_000
 """Shards that the engine is given at once: its bookkeeping grows with them."""
@@ -156,7 +157,8 @@ def cluster(
     with unannounced():
         _start(address, cpus, folder, metrics_port)
     try:
-        yield resources(machines(), pool)
+        with vigil():
+            yield resources(machines(), pool)
     finally:
         ray.shutdown()
 

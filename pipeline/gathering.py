@@ -42,6 +42,8 @@ class _Shard:
     census: int | None = None
     open: dict[int, dict[int | None, _Channel]] = field(default_factory=dict)
     rows: dict[int, list[Row]] = field(default_factory=dict)
+    channels: dict[int, list[int | None]] = field(default_factory=dict)
+    """Of each recording that is whole: a row must come of every one."""
 
     @property
     def whole(self) -> bool:
@@ -66,6 +68,8 @@ class Gathering:
         self._finished: set[str] = set()
         self.outages: dict[str, str] = {}
         """Shards that the storage did not give, since `start_again`, and why."""
+        self.reached: set[str] = set()
+        """Shards that were read to their end, since `start_again`."""
         self.arrivals: Counter[str] = Counter()
         """Rows by status that are whole, in open shards too."""
 
@@ -78,6 +82,7 @@ class Gathering:
             shard = self._shards.setdefault(key["shard"], _Shard())
             if key["census"] is not None:
                 shard.census = key["census"]
+                self.reached.add(key["shard"])
             elif key["ordinal"] is None:
                 self.outages[key["shard"]] = key["failure"]["message"]
             elif key["ordinal"] not in shard.rows:
@@ -105,8 +110,9 @@ class Gathering:
         return min(1.0, len(here.rows) / whole) if whole else 0.0
 
     def start_again(self) -> None:
-        """Forget outages, and the pieces of recordings that are not whole: they will all come again."""
+        """Forget what a pass has told, and the pieces of recordings that are not whole: they will all come again."""
         self.outages.clear()
+        self.reached.clear()
         for shard in self._shards.values():
             shard.open.clear()
 
@@ -117,6 +123,7 @@ class Gathering:
         here = self._shards.setdefault(shard, _Shard())
         for ordinal, head in zip(ordinals, named, strict=True):
             fields = {"class": failure.kind, "stage": failure.stage, "message": failure.message}
+            here.channels[ordinal] = [_channel(head)]
             here.rows[ordinal] = [self._row(ordinal, head, {"status": failure.status, "error": fields})]
             self._count(here.rows[ordinal])
         if len(here.rows) == census:
@@ -141,6 +148,7 @@ class Gathering:
         expected = 1 if channel.failure and _number(channel.head["channels"]) == 1 else _number(key["channels"])
         if len(channels) == expected and all(one.whole for one in channels.values()):
             shard.rows[ordinal] = [self._made(ordinal, one) for one in channels.values()]
+            shard.channels[ordinal] = list(channels)
             self._count(shard.rows[ordinal])
             del shard.open[ordinal]
 
@@ -166,7 +174,10 @@ class Gathering:
         shard = self._shards.pop(name)
         self._finished.add(name)
         rows = [row for ordinal in sorted(shard.rows) for row in shard.rows[ordinal]]
-        expected = frozenset((_number(row["ordinal"]), _channel(row)) for row in rows)
+        census = range(shard.census or 0)
+        expected = frozenset(
+            (ordinal, channel) for ordinal in census for channel in shard.channels.get(ordinal, [None])
+        )
         return Whole(name, pa.Table.from_pylist(rows, GATHERED), expected)
 
 
@@ -206,4 +217,4 @@ def _text(value: object) -> str | None:
 
 
 def _channel(row: Row) -> int | None:
-    return None if row["channel"] is None else _number(row["channel"])
+    return None if row.get("channel") is None else _number(row["channel"])

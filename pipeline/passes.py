@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import flow
-from pipeline.commit import Committed, Footer, Stamp, commit
+from pipeline.commit import Committed, Footer, Key, Stamp, commit
 from pipeline.gathering import Gathering, Whole
 from pipeline.inference import Device
 from pipeline.lease import Lease
@@ -94,7 +94,7 @@ class Passes:
         for table in flow.heard(work, rules, self.device, self.resources):
             tally.take(table)
             for whole in gathering.take(table):
-                self._commit(whole, missing[whole.shard][0], tally)
+                self._commit(whole, *missing[whole.shard], tally)
                 finished += weight(missing[whole.shard][1])
             self.lease.mark({shard: self.lease.inherited.get(shard, 0) + 1 for shard in gathering.open})
             ahead = sum(weight(missing[s][1]) * gathering.share(s, missing[s][1].rows) for s in gathering.open)
@@ -111,11 +111,11 @@ class Passes:
             "done": gathering.arrived(place.shard),
         }
 
-    def _commit(self, whole: Whole, generation: int, tally: Tally) -> None:
+    def _commit(self, whole: Whole, generation: int, place: Place, tally: Tally) -> None:
         self.lease.check()
         stamp = Stamp(self.fingerprint, self.making.run_id, generation)
         began = time.monotonic()
-        ended = commit(self.store, whole.shard, whole.table, whole.expected, stamp)
+        ended = commit(self.store, whole.shard, whole.table, whole.expected | planned(whole, place), stamp)
         tally.commits.append(time.monotonic() - began)
         tally.shards += 1
         tally.already += not isinstance(ended, Committed)
@@ -133,11 +133,15 @@ class Passes:
             count = gathering.census(shard)
             if count is None:  # of a container that was not read to its end, one row stands for the rest
                 count = max(here, default=-1) + 2 if rows["recording_id"].null_count else place.rows
-            lost.update((shard, ordinal) for ordinal in range(count) if ordinal not in here)
-            guilty = [o for o in range(count) if o not in here and lost[shard, o] >= CHANCES]
-            failure = Failure("Crashed", "inference", "the worker that read it died, again and again")
+            missing = [ordinal for ordinal in range(count) if ordinal not in here]
+            # a reader that died was at the first that is missing: those behind it were not tried
+            lost.update((shard, o) for o in (missing if shard in gathering.reached else missing[:1]))
+            guilty = [ordinal for ordinal in missing if lost[shard, ordinal] >= CHANCES]
+            failure = Failure(
+                "Crashed", "inference", "it took its worker with it, again and again, though it was alone"
+            )
             for whole in gathering.give_up(shard, guilty, list(_named(rows, guilty)), failure, count):
-                self._commit(whole, generation, tally)
+                self._commit(whole, generation, place, tally)
 
     def _rows(self, generation: int, place: Place) -> pa.Table:
         with self.store.open(plan_name(generation)) as file:
@@ -156,6 +160,12 @@ def told(whole: Whole, footer: Footer) -> None:
 def weight(place: Place) -> int:
     """How much work a shard is: shards of unknown size are next to none."""
     return max(1, place.bytes)
+
+
+def planned(whole: Whole, place: Place) -> frozenset[Key]:
+    """What the plan knows of and the reader does not. A lone row may be a container, of which the plan knows less."""
+    read = {ordinal for ordinal, _ in whole.expected}
+    return frozenset((ordinal, None) for ordinal in range(place.rows) if place.rows > 1 and ordinal not in read)
 
 
 def _named(rows: pa.Table, ordinals: list[int]) -> Iterator[Mapping[str, object]]:

@@ -3,7 +3,8 @@
 So a worker reads the rows of one shard without the rest, and nobody holds the corpus.
 """
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from pipeline.inputs.seen import Seen
 from pipeline.plan import shards_of
 from pipeline.schema import PLAN
 
+INPUTS = "stenopool.inputs"
 GROUP = 8192
 """Rows of a row group, at least, where there are so many: few groups make a small footer."""
 
@@ -67,8 +69,8 @@ class Planned:
         )
 
 
-def write_plan(tables: Iterable[pa.Table], file: BinaryIO) -> Planned:
-    """Write shards, in their order."""
+def write_plan(tables: Iterable[pa.Table], file: BinaryIO, inputs: Sequence[str] = ()) -> Planned:
+    """Write shards, in their order, and what they were planned from."""
     waiting: list[pa.Table] = []
     total = Planned()
     with pq.ParquetWriter(file, PLAN, compression="zstd", write_statistics=["shard"]) as writer:
@@ -80,7 +82,15 @@ def write_plan(tables: Iterable[pa.Table], file: BinaryIO) -> Planned:
                 waiting = []
         if waiting:
             writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 30)
+        writer.add_key_value_metadata({INPUTS: json.dumps(list(inputs))})
     return total
+
+
+def inputs_of(file: BinaryIO) -> list[str]:
+    """What a plan was made from, as the user named it; nothing where it was made from rows that failed."""
+    said = pq.read_metadata(file).metadata or {}
+    found: list[str] = json.loads(said.get(INPUTS.encode(), b"[]"))
+    return found
 
 
 def shards(file: BinaryIO) -> Iterator[Place]:

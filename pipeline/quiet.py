@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ray._private import worker
 from ray.util.annotations import RayDeprecationWarning
 
 LEVEL = "RAY_BACKEND_LOG_LEVEL"
@@ -25,9 +26,14 @@ def quiet() -> None:
     """Only what is fatal is said aloud from now on, unless the user has asked for more."""
     os.environ.setdefault(LEVEL, "fatal")
     warnings.filterwarnings("ignore", category=RayDeprecationWarning)
+    worker.print_to_stdstream = _unsaid
     for handler in [handler for name in LOGGERS for handler in logging.getLogger(name).handlers]:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.CRITICAL)
+
+
+def _unsaid(data: object, ignore_prefix: bool) -> None:
+    """The engine tells of workers that died on stdout, in the middle of what programs read there."""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ yields depends on its shards alone, so that an engine that runs it again gets th
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -17,10 +17,10 @@ from pipeline.audio import AudioRules, segments
 from pipeline.batches import Ready, census, outage, pack
 from pipeline.bucketing import Buckets, batches
 from pipeline.deadline import deadline
-from pipeline.features import features
+from pipeline.features import STAGE, features
 from pipeline.planfile import Place, shard_rows
 from pipeline.references import References
-from pipeline.schema import Recording, Segment
+from pipeline.schema import Failure, Recording, Segment
 from pipeline.sources import recordings
 from pipeline.staying import Leave, stay
 from pipeline.storage import Store, StoreError
@@ -97,8 +97,22 @@ class Reader:
             count += 1
             if recording.ordinal not in done:
                 known = recording if self.rules.references is None else self.rules.references.given(recording)
-                yield from features(self.cut(known), self.frontend)
+                yield from self._careful(known) if self.rules.apart else self._ready(known)
         yield census(str(shard["shard"]), count)
+
+    def _ready(self, recording: Recording) -> Iterator[Ready]:
+        yield from features(self.cut(recording), self.frontend)
+
+    def _careful(self, recording: Recording) -> Iterator[Ready]:
+        """Whatever is raised for a recording costs that recording: its neighbours are not lost with it."""
+        try:
+            yield from self._ready(recording)
+        except StoreError:
+            raise
+        except Exception as error:
+            failure = Failure("Crashed", STAGE, f"{type(error).__name__}: {error}")
+            failed = segments(replace(recording, audio=None, failure=failure), self.rules.audio)
+            yield from features(failed, self.frontend)
 
     def _rows(self, shard: Mapping[str, object]) -> pa.Table:
         numbers = [int(str(shard[name])) for name in ("row_group", "first", "rows")]

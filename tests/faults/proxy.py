@@ -15,7 +15,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,12 +34,14 @@ class Faults:
     """Method and fault, in order."""
     forever: str | None = None
     """A fault that every request meets."""
+    chance: Callable[[], str | None] = lambda: None
+    """The fault, if any, of a request that none is planned for."""
     used: list[str] = field(default_factory=list)
     """The faults that were met."""
 
     def meet(self, method: str) -> str | None:
         """The fault of this request."""
-        found = self.forever
+        found = self.forever or self.chance()
         if self.planned and self.planned[0][0] == method:
             found = self.planned.popleft()[1]
         if found is not None:

@@ -12,7 +12,8 @@ import soundfile
 
 from jobs.cli import main
 from jobs.exits import FINE, UNUSABLE
-from jobs.options import Transcribe
+from jobs.options import Incremental, Transcribe
+from jobs.planning import Growing, Once, add
 from pipeline.output import Identity, claim
 from pipeline.storage import Store
 from tests.checkpoints import CONFIGS, write_random
@@ -157,6 +158,25 @@ def test_an_output_of_another_model_is_refused(typed: Run, corpus: Path, model: 
     assert code == UNUSABLE
     assert "was written by another model or with other options" in said
     assert 'weights: "00000000000000000000000000000000" there' in said
+
+
+def test_other_inputs_than_were_planned_are_refused_with_the_way_to_add_them(
+    typed: Run, corpus: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, more = tmp_path / "out", tmp_path / "more"
+    more.mkdir()
+    soundfile.write(more / "1.wav", np.zeros(8_000), 16_000)
+    add(Once(Transcribe((str(corpus),), str(out), str(model))), Store(str(out)))
+    for inputs in ((more,), (corpus, more)):
+        code, _, said = typed(*inputs, "--output", out, "--model", model, "--dry-run")
+        assert code == UNUSABLE
+        assert f"{out} was planned from {corpus}" in said and "steno incremental" in said
+    monkeypatch.chdir(tmp_path)
+    for spelling in (f"{corpus}/", "corpus"):  # the same, wherever it is typed
+        assert typed(spelling, "--output", out, "--model", model, "--dry-run")[0] == FINE
+    add(Growing(Incremental((str(more),), str(out), str(model))), Store(str(out)))
+    for inputs in ((corpus,), (more,), (more, corpus)):
+        assert typed(*inputs, "--output", out, "--model", model, "--dry-run")[0] == FINE
 
 
 def test_a_bucket_that_is_missing_is_one_message(typed: Run, corpus: Path, model: Path, moto_s3: str) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,11 @@ def test_a_stall_is_stopped_when_its_time_is_up() -> None:
     finally:
         decoder.close()
     assert threading.active_count() <= before
+
+
+def test_an_answer_that_was_not_heard_out_is_not_taken_for_the_next() -> None:
+    decoder = Decoder(AudioRules())
+    first, second = recording("a"), replace(recording("b"), ordinal=1)
+    assert next(decoder.segments(first)).recording.ordinal == 0
+    assert [segment.recording.ordinal for segment in decoder.segments(second)] == [1]
+    decoder.close()

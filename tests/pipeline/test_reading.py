@@ -18,7 +18,7 @@ from pipeline.output import add_generation, plan_name
 from pipeline.plan import plan
 from pipeline.planfile import shards, write_plan
 from pipeline.reading import WORK, Reader, Rules
-from pipeline.schema import Recording
+from pipeline.schema import Recording, Segment
 from pipeline.storage import Store, StoreError
 from tests.models.reference import published
 
@@ -96,3 +96,18 @@ def test_the_seconds_of_a_batch_are_those_of_its_making_and_not_of_the_wait_afte
     second = next(batches)
     assert first["reading"][0].as_py() > 0
     assert 0 < second["reading"][0].as_py() < 1.0
+
+
+def test_what_is_raised_over_a_recording_costs_that_recording(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = reading.features
+
+    def mistaken(segments: Iterator[Segment], frontend: object) -> Iterator[object]:
+        for segment in segments:
+            if segment.recording.ordinal == 2 and segment.failure is None:
+                raise ZeroDivisionError("a mistake of ours")
+            yield from made([segment], frontend)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reading, "features", mistaken)
+    found = {key["ordinal"]: key["failure"] for key in read(reader(output, apart=True)(work(output, [])))}
+    assert {ordinal for ordinal, failed in found.items() if failed is None} == {0, 1, 3, 4, None}
+    assert found[2]["class"] == "Crashed" and "ZeroDivisionError: a mistake of ours" in found[2]["message"]  # type: ignore[index]

@@ -1,0 +1,76 @@
+"""Notice that the engine has gone, and say so: its client library ends this process some time later without a word.
+
+The part of the engine that a driver talks to listens on a socket of this machine for as long as it lives.
+"""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import ray
+from ray.exceptions import RayError
+
+SOCKETS = Path("/proc/net/unix")
+"""What listens on this machine."""
+EVERY = 0.5
+"""Seconds between two looks."""
+
+WAKE = signal.SIGUSR2
+"""Not Ctrl-C's signal: a shell lets its background jobs ignore that one."""
+
+
+class EngineLostError(Exception):
+    """The engine cannot go on. What is committed stands; the same command goes on."""
+
+
+@contextmanager
+def vigil() -> Iterator[None]:
+    """While the block runs, an engine that dies interrupts it, and one that gives up is told in words."""
+    over, gone = threading.Event(), threading.Event()
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(WAKE, _interrupt)
+        threading.Thread(target=_watch, args=(_socket(), over, gone), name="vigil", daemon=True).start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        if gone.is_set():
+            raise EngineLostError(_lost("the cluster's process on this machine has died")) from None
+        raise
+    except RayError as error:
+        raise EngineLostError(_lost(f"the engine gave up ({str(error).strip().splitlines()[-1]})")) from error
+    finally:
+        over.set()
+        if before is not None:
+            signal.signal(WAKE, before)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _lost(what: str) -> str:
+    return f"{what}. What is committed stands; the same command goes on from there, on a cluster that is whole."
+
+
+def _socket() -> str:
+    node = ray._private.worker.global_worker.node
+    return "" if node is None else str(node.raylet_socket_name)
+
+
+def _watch(socket: str, over: threading.Event, gone: threading.Event) -> None:
+    """Look whether the socket is there, for as long as it was there at first."""
+    if not _listens(socket):
+        return
+    while not over.wait(EVERY):
+        if not _listens(socket) and not over.is_set():
+            gone.set()
+            signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
+            return
+
+
+def _listens(socket: str) -> bool:
+    return bool(socket) and SOCKETS.exists() and socket in SOCKETS.read_text()

@@ -1,0 +1,145 @@
+"""Runs to trouble: `steno transcribe` in a process of its own over a small spoken corpus, and its table to compare."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pyarrow.parquet as pq
+
+from pipeline.output import TRANSCRIPTS
+from pipeline.storage import Store
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "jobs" / "demo" / "corpus"
+MODEL = ROOT / "jobs" / "demo" / "checkpoints" / "lasr"
+MEDDLING = Path(__file__).parent / "meddling"
+LIMIT = 400.0
+"""Seconds for any one run here."""
+Row = dict[str, object]
+
+
+def spoken(folder: Path, count: int, named: Mapping[int, str] | None = None) -> Path:
+    """So many short recordings of the demo; some under other names."""
+    folder.mkdir(parents=True)
+    clips = sorted(path for path in (DEMO / "loose").iterdir() if path.stat().st_size < 30_000)
+    for number, clip in enumerate(itertools.islice(itertools.cycle(clips), count)):
+        shutil.copy(clip, folder / f"{number:03}{(named or {}).get(number, '')}{clip.suffix}")
+    return folder
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def said(self) -> dict[str, object]:
+        """What it printed for programs."""
+        found: dict[str, object] = json.loads(self.out)
+        return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run under way."""
+
+    process: "subprocess.Popen[str]"
+    began: float = field(default_factory=time.monotonic)
+
+    def end(self, limit: float = LIMIT) -> Ended:
+        """Wait for it."""
+        try:
+            out, err = self.process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            self.fell()
+            raise
+        return Ended(self.process.returncode, out, err)
+
+    def fell(self) -> None:
+        """End it and whatever it has started."""
+        for one in [*psutil.Process(self.process.pid).children(recursive=True), psutil.Process(self.process.pid)]:
+            one.kill()
+        self.process.wait()
+
+    def workers(self, stage: str) -> list[psutil.Process]:
+        """The actors of a stage, `Reader` or `Listener`, that are up."""
+        found = []
+        for one in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if f"({stage})" in " ".join(one.cmdline()) and one.status() != psutil.STATUS_ZOMBIE:
+                    found.append(one)
+            except psutil.Error:  # it has just gone
+                continue
+        return found
+
+
+def start(
+    inputs: Path | str | Iterable[Path | str],
+    output: Path | str,
+    *words: object,
+    meddle: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> Run:
+    """Begin to transcribe; `meddle` names what is broken in it."""
+    given = [inputs] if isinstance(inputs, Path | str) else inputs
+    command = [sys.executable, "-m", "jobs.cli", "transcribe", *map(str, given), "-o", str(output), "-m", str(MODEL)]
+    path = f"{MEDDLING}{os.pathsep}{ROOT}" if meddle else str(ROOT)
+    around = os.environ | {"PYTHONPATH": path, "MEDDLE": meddle, "OMP_NUM_THREADS": "1"} | dict(environment or {})
+    cpus = [] if "--address" in words else ["--cpus", "2"]
+    asked = [*command, "--json", *cpus, *map(str, words)]
+    pipe = subprocess.PIPE
+    return Run(subprocess.Popen(asked, cwd=ROOT, env=around, stdout=pipe, stderr=pipe, text=True))
+
+
+def until(happened: Callable[[], object], run: Run, limit: float = LIMIT) -> None:
+    """Wait for it, while the run goes on."""
+    over = time.monotonic() + limit
+    while not happened():
+        assert run.process.poll() is None, f"it ended first: {run.end()}"
+        assert time.monotonic() < over, "it never happened"
+        time.sleep(0.02)
+
+
+def shards(output: Path) -> dict[str, tuple[int, int]]:
+    """The shards that are written, and what tells one file of that name from another."""
+    found = {path.name: path.stat() for path in (output / TRANSCRIPTS).glob("*.parquet")}
+    return {name: (state.st_ino, state.st_mtime_ns) for name, state in found.items()}
+
+
+def rows(output: Path | str) -> list[Row]:
+    """The table without what is new in every run, in one order."""
+    store = Store(str(output))
+    tables = []
+    for entry in store.names(TRANSCRIPTS):
+        with store.open(entry.uri) as file:
+            tables.append(pq.ParquetFile(file, pre_buffer=False).read().drop_columns("run_id"))
+    found = [rounded(row) for table in tables for row in table.to_pylist()]
+    return sorted(found, key=lambda row: (str(row["recording_id"]), str(row["channel"])))
+
+
+def rounded(row: Row) -> Row:
+    """Without its confidences, which depend on how a sum is rounded."""
+    segments = row["segments"] or []
+    assert isinstance(segments, list)
+    words = [[(word["word"], word["start"], word["end"]) for word in segment["words"]] for segment in segments]
+    return {name: value for name, value in row.items() if name not in {"segments", "confidence"}} | {"words": words}
+
+
+def failures(found: Iterable[Row]) -> dict[str, str]:
+    """The class of each failed row's error, by the name of its file."""
+    return {Path(str(row["recording_id"])).name: row["error"]["class"] for row in found if row["error"]}  # type: ignore[index]
+
+
+def good(found: Iterable[Row], *but: str) -> list[Row]:
+    """The rows of recordings whose names hold none of these words."""
+    return [row for row in found if not any(word in str(row["recording_id"]) for word in but)]

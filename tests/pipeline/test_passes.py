@@ -1,0 +1,141 @@
+"""Passes over an engine that loses things: who is written off for it, and what is never committed."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline import flow, passes
+from pipeline.audio import AudioRules
+from pipeline.batches import HEARD
+from pipeline.bucketing import Buckets
+from pipeline.commit import Unbalanced
+from pipeline.inference import Device
+from pipeline.latest import by_shard
+from pipeline.lease import Lease
+from pipeline.output import add_generation, done
+from pipeline.passes import Passes
+from pipeline.plan import plan
+from pipeline.planfile import write_plan
+from pipeline.reading import Rules
+from pipeline.stitching import Making
+from pipeline.storage import Store
+from pipeline.tally import Tally
+from tests.pipeline.corpora import clip, written
+from tests.pipeline.test_gathering import row
+
+COUNT = 6
+Engine = Callable[[list[int], bool], Iterator[int | None]]
+"""What arrives of the recordings that are asked for, in a careful pass or not; None is the shard's census."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An output with a plan of one shard."""
+    folder = written(tmp_path / "in", {f"{number}.wav": clip(number) for number in range(COUNT)})
+    file = io.BytesIO()
+    write_plan(plan([str(folder)]), file)
+    found = Store(str(tmp_path / "out"))
+    add_generation(found, 1, file.getvalue())
+    return found
+
+
+def run(store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Tally:
+    """All passes, on this engine."""
+
+    def heard(work: Iterable[Mapping[str, object]], rules: Rules, *_: object) -> Iterator[pa.Table]:
+        for shard in work:
+            asked = [ordinal for ordinal in range(COUNT) if ordinal not in shard["done"]]  # type: ignore[operator]
+            for ordinal in engine(asked, rules.apart):
+                yield arrival(str(shard["shard"]), ordinal)
+
+    monkeypatch.setattr(flow, "heard", heard)
+    rules = Rules(store.url, "model", AudioRules(), Buckets())
+    with Lease(store, "run") as lease:
+        making = Making("model", "run", 100)
+        return Passes(store, lease, rules, Device("model"), flow.Resources(), making, "f", lambda _: None).run()
+
+
+def arrival(shard: str, ordinal: int | None) -> pa.Table:
+    """A recording as heard, or the census."""
+    if ordinal is None:
+        counted = {"key": {"shard": shard, "census": COUNT}, "seconds": 0.0, "padding": 0.0}
+        return pa.Table.from_pylist([counted], HEARD)
+    return pa.Table.from_pylist([row(ordinal, 0, 0, shard=shard)], HEARD)
+
+
+def written_off(store: Store) -> list[int]:
+    """The places of the failed rows; all six are there."""
+    ((_, table),) = by_shard(store, ["status"])
+    assert len(table) == COUNT
+    return [place for place, status in enumerate(table["status"].to_pylist()) if status == "failed"]
+
+
+def fells_the_reader(*guilty: int) -> Engine:
+    """A reader goes in order, and is gone at the first of these."""
+
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        for ordinal in asked if careful else []:
+            if ordinal in guilty:
+                return
+            yield ordinal
+        if careful:
+            yield None
+
+    return engine
+
+
+def fells_the_pool(*guilty: int) -> Engine:
+    """Each careful batch is alone, so only these are missing in the end."""
+
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        yield from (ordinal for ordinal in asked if careful and ordinal not in guilty)
+        yield None
+
+    return engine
+
+
+@pytest.mark.parametrize("guilty", [(0,), (2,), (5,), (1, 2), (0, 3, 5)])
+@pytest.mark.parametrize("fells", [fells_the_reader, fells_the_pool])
+def test_the_guilty_are_written_off_and_nobody_else(
+    fells: Callable[..., Engine], guilty: tuple[int, ...], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally = run(store, fells(*guilty), monkeypatch)
+    assert written_off(store) == list(guilty)
+    assert tally.passes <= 2 + 2 * len(guilty)
+
+
+def test_what_is_lost_once_with_care_is_asked_for_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[bool] = []
+
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        passed.append(careful)
+        yield from asked if sum(passed) > 1 else asked[:2]
+        yield None
+
+    run(store, engine, monkeypatch)
+    assert written_off(store) == []
+
+
+def test_a_reader_that_counts_fewer_than_were_planned_commits_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        yield from asked[:-1]
+        yield None
+
+    counted = passes.Gathering.take
+
+    def short(self: passes.Gathering, heard: pa.Table) -> Iterator[passes.Whole]:
+        rows = heard.to_pylist()
+        for one in rows:
+            if one["key"]["census"] is not None:
+                one["key"]["census"] = COUNT - 1
+        return counted(self, pa.Table.from_pylist(rows, HEARD))
+
+    monkeypatch.setattr(passes.Gathering, "take", short)
+    with pytest.raises(Unbalanced, match="1 missing"):
+        run(store, engine, monkeypatch)
+    assert list(done(store)) == []

@@ -1,0 +1,47 @@
+"""An engine that dies under a run ends it in words."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from pipeline import vigil as watching
+from pipeline.vigil import EngineLostError, vigil
+
+
+@pytest.fixture
+def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What listens on this machine: the engine does."""
+    listed = tmp_path / "unix"
+    listed.write_text("0: 2 0 0 1 1 7 /tmp/ray/sockets/raylet\n")
+    monkeypatch.setattr(watching, "SOCKETS", listed)
+    monkeypatch.setattr(watching, "_socket", lambda: "/tmp/ray/sockets/raylet")  # noqa: S108
+    monkeypatch.setattr(watching, "EVERY", 0.05)
+    return listed
+
+
+def test_an_engine_that_dies_interrupts_what_waits_for_it(sockets: Path) -> None:
+    threading.Timer(0.3, lambda: sockets.write_text("")).start()
+    began = time.monotonic()
+    with pytest.raises(EngineLostError, match="has died"), vigil():
+        threading.Event().wait(30)
+    assert time.monotonic() - began < 10
+
+
+def test_ctrl_c_is_still_ctrl_c(sockets: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), vigil():
+        raise KeyboardInterrupt
+
+
+def test_an_engine_that_gives_up_is_told_in_words(sockets: Path) -> None:
+    with pytest.raises(EngineLostError, match="the engine gave up"), vigil():
+        raise ActorDiedError
+
+
+def test_nothing_happens_after_the_run(sockets: Path) -> None:
+    with vigil():
+        time.sleep(0.1)
+    sockets.write_text("")
+    time.sleep(0.3)
