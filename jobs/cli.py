@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from jobs.cli_again import retry_failures, transcribe_new_inputs
 from jobs.cli_heads import align_inputs, embed_inputs, label_inputs
-from jobs.cli_looking import report_output
+from jobs.cli_looking import examine_machine, report_output
 from jobs.cli_tables import score_output
 from jobs.exits import FINE, TOLD, UNUSABLE
 from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe, Verify
@@ -37,6 +37,7 @@ batch as alone.
 - `steno report out/` writes one HTML page about it: speed, failures, error rates, the worst recordings.
 - `steno score out/ --references truth.jsonl` says how far the texts are from what was said, the worst first.
 - `steno verify out/` checks that everything planned is there once.
+- `steno doctor -o s3://bucket/out` looks at the machine, the packages, the storage and Ray, and says what to mend.
 - `steno models ./checkpoint` says what a checkpoint is; without one, what can be read.
 - `steno models hf://org/name@revision --json` says it to a program.
 """
@@ -109,6 +110,7 @@ app.command(align_inputs, name="align")
 app.command(embed_inputs, name="embed")
 app.command(report_output, name="report")
 app.command(score_output, name="score")
+app.command(examine_machine, name="doctor")
 
 
 @app.command(name="verify")

@@ -38,7 +38,7 @@ class Doctor:
     """A folder or URL that is to be written."""
     address: str | None = None
     """A Ray cluster that is to be run on; without it, one is started on this machine and ended."""
-    patience: float = 30.0
+    patience: float = 60.0
     """Seconds that each check may take."""
 
     def flaws(self) -> list[str]:

@@ -4,13 +4,12 @@ It holds transcripts, and audio where the recordings lie on this machine: share 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from jobs.options_looking import Reporting
 from jobs.page.comparison import Compared, compared
@@ -20,15 +19,14 @@ from jobs.page.history import Run, runs
 from jobs.page.listening import Listening, Wanted, rules
 from jobs.page.timeline import line, words_of
 from jobs.setup import SetupError
-from pipeline.output import RUNS, Identity, done, read_identity, transcript_name
+from pipeline.latest import latest
+from pipeline.output import RUNS, Identity, read_identity
 from pipeline.storage import Store, StoreError
 
 __all__ = ["Reporting", "Written", "report"]
 
 MEGABYTE = 1_000_000
 PAGE = "report.html"
-AT_ONCE = 8_192
-"""Rows that are read at once."""
 WIDE = ("recording_id", "channel", "uri", "seconds", "text", "confidence", "segments", "reference", "wer")
 
 
@@ -82,7 +80,7 @@ def _chosen(options: Reporting, history: list[Run]) -> Run | None:
 
 
 def _contents(options: Reporting, store: Store, identity: Identity, history: list[Run], run: Run | None) -> Contents:
-    found = survey(_tables(store, NARROW), options.run)
+    found = survey(latest(store, NARROW), options.run)
     listening = Listening(
         store, rules(str(identity.options.get("channels", "mix"))), options.audio_megabytes * MEGABYTE
     )
@@ -91,19 +89,12 @@ def _contents(options: Reporting, store: Store, identity: Identity, history: lis
     return Contents(options.output, scope, identity, found, history, run, shown)
 
 
-def _tables(store: Store, columns: tuple[str, ...]) -> Iterator[pa.Table]:
-    for shard in done(store):
-        with store.open(transcript_name(shard)) as file, pq.ParquetFile(file, pre_buffer=False) as table:
-            for batch in table.iter_batches(AT_ONCE, columns=list(columns)):
-                yield pa.Table.from_batches([batch])
-
-
 def _chosen_rows(store: Store, keys: list[Key]) -> list[Row]:
     """The rows to show, in the order of `keys`."""
     names, found = pa.array([name for name, _ in keys], pa.string()), dict[Key, Row]()
     if not keys:
         return []
-    for table in _tables(store, WIDE):
+    for table in latest(store, WIDE):
         for row in table.filter(pc.is_in(table["recording_id"], names)).to_pylist():
             found[row["recording_id"], row["channel"]] = row
     return [found[key] for key in keys if key in found]

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
 
+from jobs.checkup import doctor
 from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
 from jobs.increment import night, recorded, run_id
 from jobs.journal import flaws, journal, progress
 from jobs.options import Incremental, Manner, Retry, Verify, Work
-from jobs.options_looking import Reporting
+from jobs.options_looking import Doctor, Reporting
 from jobs.outcome import Outcome, look
 from jobs.planning import Growing, Once, Planning
 from jobs.preview import preview
@@ -105,6 +106,16 @@ def tell(options: Reporting, manner: Manner) -> int:
         return refused(error, manner)
     print(json.dumps(asdict(written), indent=2) if manner.as_json else written.text())
     return FINE
+
+
+def examine(options: Doctor, manner: Manner) -> int:
+    """Look at the machine; the exit code."""
+    try:
+        found = doctor(options)
+    except SetupError as error:
+        return refused(error, manner)
+    print(json.dumps({"healthy": found.healthy, **asdict(found)}, indent=2) if manner.as_json else found.text())
+    return FINE if found.healthy else UNUSABLE
 
 
 def refused(error: Exception, manner: Manner) -> int:

@@ -1,0 +1,1 @@
+"""What `steno doctor` looks at: a file for each sort of thing that can be wrong with a machine."""

@@ -1,0 +1,68 @@
+"""Whether Ray starts here, or the cluster at an address can be joined, by trying it.
+
+In a process of its own: a cluster that does not answer is waited for without end, and only a process can be stopped.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.checks.finding import Finding, fine, problem
+
+TRIAL = """
+import json, sys, time
+import ray
+from pipeline import flow
+began = time.monotonic()
+with flow.cluster(sys.argv[1] or None, None if sys.argv[1] else 1):
+    there = ray.cluster_resources()
+    versions = ray.get(ray.remote(num_cpus=1)(lambda: (ray.__version__, sys.version.split()[0])).remote())
+print(json.dumps({"there": there, "ray": versions[0], "python": versions[1], "seconds": time.monotonic() - began}))
+"""
+WORDS = 300
+"""Characters of an engine's complaint that are shown: its last line."""
+
+
+def engine(address: str | None, patience: float) -> Iterator[Finding]:
+    """Start, or join, run one task, and leave."""
+    about = f"Ray at {address}" if address else "Ray on this machine"
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaints:
+        trial = subprocess.Popen(  # noqa: S603  # ourselves
+            [sys.executable, "-c", TRIAL, address or ""],
+            stdout=out, stderr=complaints, start_new_session=True, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        try:
+            code = trial.wait(patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(trial.pid, signal.SIGKILL)
+            trial.wait()
+            yield problem(about, f"no answer within {patience:.0f} s", _remedy(address))
+            return
+        out.seek(0)
+        complaints.seek(0)
+        told, complained = out.read().decode(), complaints.read().decode(errors="replace")
+    if code:
+        last = (complained.strip().splitlines() or ["it ended without a word"])[-1]
+        yield problem(about, last[:WORDS], _remedy(address))
+        return
+    yield _answered(about, json.loads(told.strip().splitlines()[-1]))
+
+
+def _answered(about: str, told: dict[str, object]) -> Finding:
+    there = told["there"]
+    assert isinstance(there, dict)
+    cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
+    has = f"{cpus:g} cores, {gpus:g} GPUs" if gpus else f"{cpus:g} cores"
+    seconds = float(str(told["seconds"]))
+    return fine(about, f"Ray {told['ray']} on Python {told['python']} ran a task within {seconds:.1f} s; {has} there")
+
+
+def _remedy(address: str | None) -> str:
+    if address:
+        return "is it reachable (ray://host:10001), with its token, and of the Ray and Python that are here?"
+    return "look into /tmp/ray/session_latest/logs; a small /dev/shm or a name without an address are usual causes"
