@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jobs.aligning import Align, align
     from jobs.embedding import Embed, embed
+    from jobs.exporting import Export, Exported, export
     from jobs.increment import Incremental, incremental
     from jobs.labelling import Label, label
     from jobs.reporting import Reporting, report
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Align",
     "Embed",
+    "Export",
+    "Exported",
     "Incremental",
     "Label",
     "OutputHeldError",
@@ -26,6 +29,7 @@ __all__ = [
     "Transcribe",
     "align",
     "embed",
+    "export",
     "incremental",
     "label",
     "report",
@@ -39,6 +43,9 @@ PLACES = {
     "align": "aligning",
     "Embed": "embedding",
     "embed": "embedding",
+    "Export": "exporting",
+    "Exported": "exporting",
+    "export": "exporting",
     "Incremental": "increment",
     "incremental": "increment",
     "Label": "labelling",

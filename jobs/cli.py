@@ -15,6 +15,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from jobs.cli_again import retry_failures, transcribe_new_inputs
+from jobs.cli_export import export_table
 from jobs.cli_heads import align_inputs, embed_inputs, label_inputs
 from jobs.cli_looking import examine_machine, report_output
 from jobs.cli_tables import score_output
@@ -36,6 +37,7 @@ batch as alone.
 - `steno embed recordings/ -o vectors/ -m ./checkpoint --layer 6` turns recordings into vectors.
 - `steno report out/` writes one HTML page about it: speed, failures, error rates, the worst recordings.
 - `steno score out/ --references truth.jsonl` says how far the texts are from what was said, the worst first.
+- `steno export out/ --to texts/ --format srt --format csv` writes the table in other programs' formats.
 - `steno verify out/` checks that everything planned is there once.
 - `steno doctor -o s3://bucket/out` looks at the machine, the packages, the storage and Ray, and says what to mend.
 - `steno models ./checkpoint` says what a checkpoint is; without one, what can be read.
@@ -111,6 +113,7 @@ app.command(embed_inputs, name="embed")
 app.command(report_output, name="report")
 app.command(score_output, name="score")
 app.command(examine_machine, name="doctor")
+app.command(export_table, name="export")
 
 
 @app.command(name="verify")

@@ -1,0 +1,132 @@
+"""A recording as exports see it: its rows together, a voice for each channel, and texts on one line.
+
+Words without times share their segment's time by their letters: not every model gives times.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import cast
+
+import pyarrow as pa
+
+from pipeline.schema import EMPTY, OK
+
+Row = Mapping[str, object]
+COLUMNS = ("recording_id", "uri", "channel", "seconds", "status", "text", "language", "segments", "reference")
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word and when it was said."""
+
+    text: str
+    start: float
+    """Seconds."""
+    end: float
+    """Seconds, never before the start."""
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What was said between two pauses."""
+
+    start: float
+    """Seconds."""
+    end: float
+    """Seconds, never before the start."""
+    text: str
+    words: tuple[Word, ...]
+    """All of the text, in order of time."""
+    timed: bool
+    """Whether the model gave the words' times."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One channel of a recording, or all of them mixed."""
+
+    channel: int | None
+    """From 0; None where channels were mixed."""
+    text: str
+    reference: str | None
+    language: str | None
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A recording of which something can be written down."""
+
+    recording_id: str
+    uri: str
+    seconds: float
+    begin: float | None
+    """Seconds into the file where it starts, where it is a part of one."""
+    voices: tuple[Voice, ...]
+
+
+def spoken(table: Iterable[pa.Table], begins: Mapping[str, float]) -> Iterator[Spoken]:
+    """Yield the recordings of a shard; those that failed or were left out are not among them."""
+    rows = (row for part in table for row in part.select(list(COLUMNS)).to_pylist() if row["status"] in (OK, EMPTY))
+    for name, group in groupby(rows, key=lambda row: str(row["recording_id"])):
+        together = list(group)
+        seconds = max(_number(row["seconds"]) or 0.0 for row in together)
+        voices = tuple(_voice(row) for row in together)
+        yield Spoken(name, str(together[0]["uri"]), seconds, begins.get(name), voices)
+
+
+def one_line(text: object) -> str:
+    """The text without line breaks, doubled spaces and control characters; nothing for nothing."""
+    joined = " ".join(str(text or "").split())
+    return "".join(letter for letter in joined if unicodedata.category(letter) != "Cc")
+
+
+def _voice(row: Row) -> Voice:
+    text, segments = one_line(row["text"]), cast("list[Row]", row["segments"] or [])
+    found = tuple(stretch for stretch in map(_stretch, segments) if stretch.text)
+    if not found and text:
+        found = (_untimed(0.0, _number(row["seconds"]) or 0.0, text),)
+    reference = None if row["reference"] is None else one_line(row["reference"])
+    channel, language = cast("int | None", row["channel"]), cast("str | None", row["language"])
+    return Voice(channel, text, reference, language, found)
+
+
+def _stretch(segment: Row) -> Stretch:
+    start, end = _span(segment)
+    words = tuple(_word(word) for word in cast("list[Row]", segment["words"] or []) if one_line(word["word"]))
+    text = one_line(segment["text"])
+    if not words or any(math.isnan(word.start) for word in words):
+        return _untimed(start, end, text)
+    return Stretch(start, end, text or " ".join(word.text for word in words), words, timed=True)
+
+
+def _word(word: Row) -> Word:
+    start, end = _number(word["start"]), _number(word["end"])
+    if start is None or end is None:
+        start = end = math.nan
+    return Word(one_line(word["word"]), start, max(start, end), _number(word["confidence"]))
+
+
+def _untimed(start: float, end: float, text: str) -> Stretch:
+    return Stretch(start, end, text, tuple(shared(text.split(), start, end)), timed=False)
+
+
+def shared(parts: list[str], start: float, end: float) -> Iterator[Word]:
+    """Give each part its share of the time, by its letters."""
+    each, at = (end - start) / max(1, sum(map(len, parts))), start
+    for part in parts:
+        yield Word(part, at, at + each * len(part), None)
+        at += each * len(part)
+
+
+def _span(segment: Row) -> tuple[float, float]:
+    start = _number(segment["start"]) or 0.0
+    return start, max(start, _number(segment["end"]) or 0.0)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
