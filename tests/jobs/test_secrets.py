@@ -15,12 +15,14 @@ import pyarrow.dataset
 import pytest
 import soundfile
 
+from jobs.cli import main
 from jobs.demo.__main__ import MODEL
 from jobs.exits import FAILED_ROWS, UNUSABLE
 from pipeline.output import add_generation
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
 from pipeline.storage import Store
+from pipeline.stores import s3
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
@@ -117,12 +119,24 @@ def test_no_secret_of_an_input_is_left_in_plan_rows_record_or_logs(
 @pytest.mark.parametrize("wrong", ["input", "output", "model"])
 @pytest.mark.parametrize("address", [*ADDRESSES[:5], "s3://bucket/nobody-there"])
 def test_no_secret_is_repeated_where_a_job_cannot_start(
-    environment: dict[str, str], tmp_path: Path, wrong: str, address: str
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    wrong: str,
+    address: str,
 ) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    s3.made.cache_clear()
     tone(tmp_path / "in" / "good.wav")
     places = {"input": tmp_path / "in", "output": tmp_path / "out", "model": MODEL} | {wrong: address}
-    code, _, said = steno(environment, "transcribe", places["input"], "-o", places["output"], "-m", places["model"])
-    assert code == UNUSABLE, said
+    words = ["transcribe", places["input"], "-o", places["output"], "-m", places["model"], "--debug", "--json"]
+    assert main([str(word) for word in words]) == UNUSABLE
+    s3.made.cache_clear()
+    said = capsys.readouterr()
+    assert json.loads(said.out)["problems"]
+    assert BIRD not in (said.out + said.err).lower().encode()
     clean(tmp_path)
 
 
