@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from jobs.aligning import Align, align
     from jobs.embedding import Embed, embed
     from jobs.exporting import Export, Exported, export
+    from jobs.filtering import Filter, Filtered, filter_rows
     from jobs.increment import Incremental, incremental
     from jobs.labelling import Label, label
     from jobs.reporting import Reporting, report
@@ -18,6 +19,8 @@ __all__ = [
     "Embed",
     "Export",
     "Exported",
+    "Filter",
+    "Filtered",
     "Incremental",
     "Label",
     "OutputHeldError",
@@ -30,6 +33,7 @@ __all__ = [
     "align",
     "embed",
     "export",
+    "filter_rows",
     "incremental",
     "label",
     "report",
@@ -46,6 +50,9 @@ PLACES = {
     "Export": "exporting",
     "Exported": "exporting",
     "export": "exporting",
+    "Filter": "filtering",
+    "Filtered": "filtering",
+    "filter_rows": "filtering",
     "Incremental": "increment",
     "incremental": "increment",
     "Label": "labelling",

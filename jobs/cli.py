@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from jobs.cli_again import retry_failures, transcribe_new_inputs
 from jobs.cli_export import export_table
+from jobs.cli_filter import flag_rows
 from jobs.cli_heads import align_inputs, embed_inputs, label_inputs
 from jobs.cli_looking import examine_machine, report_output
 from jobs.cli_tables import score_output
@@ -37,6 +38,7 @@ batch as alone.
 - `steno embed recordings/ -o vectors/ -m ./checkpoint --layer 6` turns recordings into vectors.
 - `steno report out/` writes one HTML page about it: speed, failures, error rates, the worst recordings.
 - `steno score out/ --references truth.jsonl` says how far the texts are from what was said, the worst first.
+- `steno filter out/ --min-confidence 0.7` writes every row again with what is suspicious about it.
 - `steno export out/ --to texts/ --format srt --format csv` writes the table in other programs' formats.
 - `steno verify out/` checks that everything planned is there once.
 - `steno doctor -o s3://bucket/out` looks at the machine, the packages, the storage and Ray, and says what to mend.
@@ -114,6 +116,7 @@ app.command(report_output, name="report")
 app.command(score_output, name="score")
 app.command(examine_machine, name="doctor")
 app.command(export_table, name="export")
+app.command(flag_rows, name="filter")
 
 
 @app.command(name="verify")

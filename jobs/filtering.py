@@ -1,0 +1,145 @@
+"""`steno filter`: every row again, with what is suspicious about it. Nothing is removed, from nowhere.
+
+The flagged table has a file per shard, each with the table's columns, `flags` and `measures`. It is written shard by
+shard, and again the same by another run with the same limits.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.clipping import clipped, share
+from jobs.finished import Finished, opened
+from jobs.options_filter import Filter
+from jobs.plans import Plans, read_plans
+from jobs.setup import SetupError
+from jobs.suspicion import FLAGS, MEASURES, flags, measured
+from jobs.table import aligned
+from pipeline.latest import by_shard
+from pipeline.output import PARQUET, read_identity
+from pipeline.schema import TRANSCRIPT
+from pipeline.storage import Store, StoreError
+
+__all__ = ["Filter", "Filtered", "filter_rows"]
+
+FLAGGED = TRANSCRIPT.append(pa.field("flags", pa.list_(pa.string()), nullable=False)).append(
+    pa.field("measures", MEASURES)
+)
+"""The columns of the flagged table."""
+
+
+@dataclass
+class Filtered:
+    """How many rows are suspicious, and why."""
+
+    output: str
+    to: str
+    note: str = ""
+    """What a reader must know of an output that is not finished."""
+    rows: int = 0
+    flagged: int = 0
+    """Rows with one flag or more."""
+    seconds: float = 0.0
+    """Of audio."""
+    flagged_seconds: float = 0.0
+    flags: dict[str, int] = field(default_factory=dict)
+    """Rows by flag; a row may have several."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """A recording of each flag."""
+    unheard: int = 0
+    """Rows with a text whose clipping was asked for and could not be measured."""
+
+    def text(self) -> str:
+        """For people."""
+        lines = [(name, f"{self.flags[name]:,}", self.examples[name]) for name in FLAGS if name in self.flags]
+        clean = self.rows - self.flagged
+        said = (
+            f"{self.flagged:,} of {self.rows:,} rows are flagged ({self.flagged_seconds / 3600:.2f} of "
+            f"{self.seconds / 3600:.2f} hours); {clean:,} have no flag."
+        )
+        unheard = f"The clipping of {self.unheard:,} rows is not known: their audio cannot be read any more."
+        query = f"duckdb -c \"FROM '{self.to.rstrip('/')}/*.parquet' WHERE len(flags) = 0\""
+        shown = [aligned([("flag", "rows", "for example"), *lines])] if lines else []
+        told = [self.note, said, *shown, unheard if self.unheard else "", f"All rows, with their flags:\n  {query}"]
+        return "\n".join(filter(None, told))
+
+    def record(self) -> dict[str, object]:
+        """For programs."""
+        return asdict(self)
+
+
+def filter_rows(options: Filter) -> Filtered:
+    """Write the flagged table; `SetupError` says why there is none."""
+    found, target = _ready(options)
+    plans = read_plans(found.store) if options.clipping else None
+    told = Filtered(options.output, options.place, found.note)
+    for shard, parts in groupby(by_shard(found.store), key=lambda each: each[0]):
+        heard = _clipped(plans, shard)
+        sink = io.BytesIO()
+        with pq.ParquetWriter(sink, FLAGGED, compression="zstd") as writer:
+            for table in _flagged((part for _, part in parts), heard, options, told):
+                if len(table):
+                    writer.write_table(table)
+        target.put(f"{shard}{PARQUET}", sink.getvalue())
+    return told
+
+
+def _ready(options: Filter) -> tuple[Finished, Store]:
+    problems, found, target = options.flaws(), None, None
+    try:
+        found = opened(options.output)
+        if read_identity(found.store).options.get("job") == "label":
+            problems.append(f"{options.output} holds labels, and no text to be suspicious of")
+    except SetupError as error:
+        problems += error.problems
+    try:
+        target = Store(options.place)
+        problems += _apart(options)
+    except StoreError as error:
+        problems.append(f"to: {error}")
+    if problems or found is None or target is None:
+        raise SetupError(problems)
+    return found, target
+
+
+def _apart(options: Filter) -> Iterator[str]:
+    output, to = Store(options.output).url.rstrip("/"), Store(options.place).url.rstrip("/")
+    if to == output or any(f"{to}/".startswith(f"{output}/{part}/") for part in ("transcripts", "plan", "runs")):
+        yield f"to is {options.place}: the table itself lies there; name a folder of its own"
+
+
+def _clipped(plans: Plans | None, shard: str) -> Mapping[str, list[float]]:
+    planned = None if plans is None else plans.rows(shard)
+    return {} if planned is None else clipped(planned)
+
+
+def _flagged(
+    parts: Iterable[pa.Table], heard: Mapping[str, list[float]], options: Filter, told: Filtered
+) -> Iterator[pa.Table]:
+    for part in parts:
+        rows = part.to_pylist()
+        clips = [share(heard.get(row["recording_id"]), row["channel"]) for row in rows]
+        found = [measured(row, clip) for row, clip in zip(rows, clips, strict=True)]
+        raised = [flags(row, each, options) for row, each in zip(rows, found, strict=True)]
+        _count(rows, raised, told)
+        if options.clipping:
+            told.unheard += sum(bool(row["text"]) and clip is None for row, clip in zip(rows, clips, strict=True))
+        told_of = [pa.array(raised, FLAGGED.field("flags").type), pa.array([asdict(each) for each in found], MEASURES)]
+        yield pa.table([*(part[name] for name in TRANSCRIPT.names), *told_of], schema=FLAGGED)
+
+
+def _count(rows: list[dict[str, object]], raised: list[list[str]], told: Filtered) -> None:
+    told.rows += len(rows)
+    told.flags = dict(Counter(told.flags) + Counter(name for names in raised for name in names))
+    for row, names in zip(rows, raised, strict=True):
+        seconds = float(str(row["seconds"] or 0.0))
+        told.seconds += seconds
+        told.flagged += bool(names)
+        told.flagged_seconds += seconds if names else 0.0
+        for name in names:
+            told.examples.setdefault(name, str(row["recording_id"]))
