@@ -39,7 +39,7 @@ STOPPED = (
     SetupError, LeaseLost, CommittedElsewhereError, Unbalanced, OutageError, EngineLostError, StoreError,
 )  # fmt: skip
 """What ends a run before its table is whole."""
-MOST_ROWS = 100_000
+MOST_ROWS = 20_000
 """A table of more is not read again, unasked, for a page about the run."""
 
 
