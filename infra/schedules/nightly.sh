@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# nightly.sh DATE: one night of `steno incremental`, for whatever starts it. STENO_CONFIG names the file of options.
+# The same date is done once, so it may be started as often as one likes. Its exit code says what to do:
+#   0  the night is done (failed rows are rows: they say why, and `steno retry` tries them again)
+#   3  another run is writing: start this date again later
+#   130, 137, 143  it was stopped: start this date again, and it goes on
+#   2  the options, the checkpoint, the input or the output cannot be used: somebody must look
+set -uo pipefail
+date=${1:?the date of the night, as in 2026-11-20}
+config=${STENO_CONFIG:?the file of options, as in /etc/steno/job.yaml}
+steno incremental --config "$config" --date "$date"
+code=$?
+[ "$code" -eq 1 ] && code=0
+exit "$code"
