@@ -4,6 +4,7 @@ The market gives two minutes. Ray then places nothing more on the node, and what
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -29,7 +30,8 @@ def drain(head: str, ray: str = "ray") -> int:
     """Tell Ray that this node is about to go; its exit code."""
     reason = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "the spot market takes the machine"]
     command = [ray, "drain-node", "--address", head, *reason, "--deadline-remaining-seconds", str(DEADLINE)]
-    return subprocess.run(command, check=False).returncode  # noqa: S603
+    here = {**os.environ, "RAY_ADDRESS": head}  # Ray asks there which node this is
+    return subprocess.run(command, env=here, check=False).returncode  # noqa: S603
 
 
 def _ask(method: str, address: str, headers: dict[str, str]) -> str:

@@ -59,13 +59,24 @@ end() {  # end NUMBER SIGNAL
 
 joined() { "$python" -m infra.cluster.nodes "127.0.0.1:$port" "$@"; }
 
-await() {  # await N: until N nodes are there
-    for _ in $(seq 60); do
-        for number in $(numbers); do alive "$number" || give_up "node $number has ended: see $home/nodes/$number.log"; done
+await() {  # await N: until N nodes are there, or the youngest has ended
+    local youngest
+    youngest=$(numbers | tail -n 1)
+    for _ in $(seq 120); do
+        alive "$youngest" || return 1
         joined --at-least "$1" >/dev/null 2>&1 && return
         sleep 0.5
     done
-    give_up "the nodes do not come up: see $home/nodes"
+    return 1
+}
+
+begin() {  # begin NUMBER N: a worker, and N nodes in all; Ray gives one up that takes 30 seconds, on a busy machine
+    for _ in 1 2 3; do
+        worker "$1"
+        await "$2" && return
+        end "$1" KILL
+    done
+    give_up "node $1 does not come up: see $home/nodes/$1.log"
 }
 
 give_up() { stop; die "$1"; }
@@ -79,10 +90,9 @@ start() {
     ! "$python" -c 'import grpc' 2>/dev/null || client=(--ray-client-server-port=$((port + 99)))
     node 0 --head --port="$port" --dashboard-host=127.0.0.1 --dashboard-port=$((port + 100)) \
         --temp-dir="$home/ray" "${client[@]}"
-    await 1
+    await 1 || give_up "the head does not come up: see $home/nodes/0.log"
     for number in $(seq 1 $((many - 1))); do  # one after the other: two that come at once take each other's sockets
-        worker "$number"
-        await $((number + 1))
+        begin "$number" $((number + 1))
     done
     joined
 }
@@ -94,9 +104,8 @@ stop() {
 case $command in
     start) start "${2:-}" ;;
     join)
-        there=$(numbers | wc -l)
-        worker $(($(numbers | tail -n 1) + 1))
-        await $((there + 1)) ;;
+        there=$(joined | wc -l)
+        begin $(($(numbers | tail -n 1) + 1)) $((there + 1)) ;;
     leave)
         youngest=$(numbers | tail -n 1)
         [ "${youngest:-0}" -gt 0 ] || die "there is no worker to end"

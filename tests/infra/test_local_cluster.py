@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 
+from infra.render import Json, Rendered, read_values, render
 from tests.listening import family, is_loopback, listening
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -46,8 +47,8 @@ def outside(home: Path) -> Mapping[str, str]:
 @pytest.fixture(scope="module")
 def inside(outside: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """The cluster runs, and this is the environment of somebody who is let in."""
-    script(outside, "start", str(NODES))
     try:
+        script(outside, "start", str(NODES))
         said = script(outside, "env").removeprefix("export ")
         yield {**outside, **dict(word.split("=", 1) for word in shlex.split(said))}
     finally:
@@ -55,7 +56,7 @@ def inside(outside: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
 
 
 def script(environment: Mapping[str, str], *words: str) -> str:
-    ran = subprocess.run([SCRIPT, *words], env=environment, capture_output=True, text=True, timeout=180, check=False)
+    ran = subprocess.run([SCRIPT, *words], env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -140,6 +141,27 @@ def test_a_worker_leaves_at_once_and_another_joins(inside: Mapping[str, str]) ->
     script(inside, "join")
     assert len(nodes(inside)) == NODES
     assert nodes(inside)[:-1] == before[:-1]
+
+
+def test_the_drain_that_manifests_ask_for_is_one_that_ray_does(inside: Mapping[str, str]) -> None:
+    worker = nodes(inside)[-1].split()[0]
+    (group, *_) = _groups(render(read_values()))
+    *shell, asked = group["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    drain, wait = asked.split("; ")
+    assert wait == "sleep 90"
+    here = drain.replace("ray ", f"{sys.executable} -m infra.cluster.loopback ", 1) + f" --node-id {worker}"
+    ran = subprocess.run([*shell, here], cwd=ROOT, env=inside, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    for _ in range(60):
+        if len(nodes(inside)) == NODES - 1:
+            break
+    assert worker not in " ".join(nodes(inside)), "a drained node without work goes"
+    script(inside, "join")
+    assert len(nodes(inside)) == NODES
+
+
+def _groups(rendered: Rendered) -> list[dict[str, Json]]:
+    return rendered.kubernetes["raycluster.yaml"][-1]["spec"]["workerGroupSpecs"]
 
 
 def test_the_readme_can_be_followed(outside: Mapping[str, str], home: Path, tmp_path: Path) -> None:
