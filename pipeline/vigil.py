@@ -48,6 +48,16 @@ def vigil() -> Iterator[None]:
             signal.signal(WAKE, before)
 
 
+@contextmanager
+def beginning() -> Iterator[None]:
+    """An engine that does not come up is told in words: what it raises is a bare `Exception`."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise EngineLostError(_lost(f"the engine could not be started ({said[-1]})")) from error
+
+
 def _interrupt(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 

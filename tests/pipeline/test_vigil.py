@@ -8,7 +8,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from pipeline import vigil as watching
-from pipeline.vigil import EngineLostError, vigil
+from pipeline.vigil import EngineLostError, beginning, vigil
 
 
 @pytest.fixture
@@ -38,6 +38,11 @@ def test_ctrl_c_is_still_ctrl_c(sockets: Path) -> None:
 def test_an_engine_that_gives_up_is_told_in_words(sockets: Path) -> None:
     with pytest.raises(EngineLostError, match="the engine gave up"), vigil():
         raise ActorDiedError
+
+
+def test_an_engine_that_does_not_come_up_is_told_in_words() -> None:
+    with pytest.raises(EngineLostError, match="could not be started"), beginning():
+        raise Exception("the current node timed out")  # as the engine does
 
 
 def test_nothing_happens_after_the_run(sockets: Path) -> None:
