@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobs.aligning import Align, align
+    from jobs.clustering import Units, units
     from jobs.embedding import Embed, embed
     from jobs.exporting import Export, Exported, export
     from jobs.filtering import Filter, Filtered, filter_rows
@@ -30,6 +31,7 @@ __all__ = [
     "Score",
     "SetupError",
     "Transcribe",
+    "Units",
     "align",
     "embed",
     "export",
@@ -40,9 +42,12 @@ __all__ = [
     "retry",
     "score",
     "transcribe",
+    "units",
 ]
 
 PLACES = {
+    "Units": "clustering",
+    "units": "clustering",
     "Align": "aligning",
     "align": "aligning",
     "Embed": "embedding",

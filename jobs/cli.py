@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Parameter
 from jobs.cli_again import retry_failures, transcribe_new_inputs
 from jobs.cli_export import export_table
 from jobs.cli_filter import flag_rows
-from jobs.cli_heads import align_inputs, embed_inputs, label_inputs
+from jobs.cli_heads import align_inputs, embed_inputs, label_inputs, units_of_inputs
 from jobs.cli_looking import examine_machine, report_output
 from jobs.cli_tables import score_output
 from jobs.exits import FINE, TOLD, UNUSABLE
@@ -36,6 +36,7 @@ batch as alone.
 - `steno retry out/ --errors NotFound` tries failed rows again.
 - `steno align manifest.jsonl -o words/ -m ./checkpoint` says when each word of known texts is said.
 - `steno embed recordings/ -o vectors/ -m ./checkpoint --layer 6` turns recordings into vectors.
+- `steno units recordings/ -o units/ -m ./checkpoint --clusters 100` turns them into discrete units.
 - `steno report out/` writes one HTML page about it: speed, failures, error rates, the worst recordings.
 - `steno score out/ --references truth.jsonl` says how far the texts are from what was said, the worst first.
 - `steno filter out/ --min-confidence 0.7` writes every row again with what is suspicious about it.
@@ -112,6 +113,7 @@ app.command(transcribe_new_inputs, name="incremental")
 app.command(retry_failures, name="retry")
 app.command(align_inputs, name="align")
 app.command(embed_inputs, name="embed")
+app.command(units_of_inputs, name="units")
 app.command(report_output, name="report")
 app.command(score_output, name="score")
 app.command(examine_machine, name="doctor")

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from jobs.options import AS_USUAL, Manner
-from jobs.options_heads import Align, Embed, Label
+from jobs.options_heads import Align, Embed, Label, Units
 
 
 def label_inputs(
@@ -49,3 +49,17 @@ def embed_inputs(
     from jobs import embedding, running
 
     return running.run(options, embedding.task(options), manner)
+
+
+def units_of_inputs(
+    options: Annotated[Units, Parameter("*")], manner: Annotated[Manner, Parameter("*")] = AS_USUAL
+) -> int:
+    """Turn recordings into discrete units: a number for each frame, in the table's column `units`.
+
+    Frames of a layer are named by their nearest of `--clusters` centroids. These are fitted first, by k-means over a
+    sample of the corpus, and kept in `units/centroids.npy` of the output. With `--codes` the units are a UniSpeech
+    pre-training checkpoint's own: the codes of its books as one number. `--runs` writes what follows itself once.
+    """
+    from jobs import clustering, running
+
+    return running.run(options, clustering.task(options), manner)

@@ -102,3 +102,40 @@ class Embed(Work):
         if len(set(self.layers)) < len(self.layers):
             found.append(f"layers are {' '.join(map(str, self.layers))}: each can be written once")
         return found
+
+
+@dataclass(frozen=True)
+class Units(Work):
+    """What to turn into units, with what, and where to."""
+
+    _: KW_ONLY
+    layer: int | None = None
+    """The layer whose frames are clustered, 0 being what the first one reads; without it, the encoder's output."""
+    clusters: int = 100
+    """How many different units there are."""
+    fit_minutes: float = 60.0
+    """Audio that the clusters are fitted on, at most: `inf` is the whole corpus, heard by one worker."""
+    seed: int = 0
+    """Draws the sample and where the clusters begin; the same seed gives the same units."""
+    codes: Annotated[bool, SWITCH] = False
+    """The model's own codes instead of clusters, for a UniSpeech pre-training checkpoint."""
+    runs: Annotated[bool, SWITCH] = False
+    """Write a unit that follows itself once, and in `unit_frames` for how many frames it goes on."""
+
+    @property
+    def decisive(self) -> Mapping[str, str | int | float | bool | None]:
+        """The options that change units."""
+        how: dict[str, str | int | float | bool | None] = {"codes": True}
+        if not self.codes:
+            how = {"clusters": self.clusters, "fit_minutes": str(self.fit_minutes), "seed": self.seed}
+            how |= {} if self.layer is None else {"layer": self.layer}
+        return {**super().decisive, "job": "units", "runs": self.runs, **how}
+
+    def _numbers(self) -> Iterator[str]:
+        yield from super()._numbers()
+        if self.clusters < 2:
+            yield f"clusters is {self.clusters}: it must be 2 or more"
+        if not self.fit_minutes > 0:
+            yield f"fit_minutes is {self.fit_minutes}: it must be more than 0"
+        if self.codes and self.layer is not None:
+            yield "codes are read off the convolutions: leave out layer, or codes"

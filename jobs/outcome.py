@@ -18,8 +18,10 @@ READERS = 32
 """Footers that are read at once: each is one small request."""
 SHOWN = 5
 """Transcripts that are shown."""
-SEEN = ["recording_id", "seconds", "status", "text", "segments", "labels", "embedding"]
+SEEN = ["recording_id", "seconds", "status", "text", "segments", "labels", "embedding", "units"]
 """Columns that are read to show a row."""
+MANY_UNITS = 40
+"""Units of a recording that are shown; a line shortens them."""
 SEARCHED = 200
 """Files with failures that are opened to name them: enough for every class that is common."""
 
@@ -113,7 +115,9 @@ def _shown(row: Mapping[str, object]) -> Shown:
 
 def _said(row: Mapping[str, object]) -> str:
     """The text, or what stands for it."""
-    labels, vector = row["labels"], row["embedding"]
+    labels, vector, units = row["labels"], row["embedding"], row["units"]
+    if isinstance(units, list):
+        return " ".join(map(str, units[:MANY_UNITS]))
     if isinstance(vector, list):
         return f"{len(vector):,} numbers: {', '.join(f'{value:.3f}' for value in vector[:4])}, ..."
     if isinstance(labels, list):

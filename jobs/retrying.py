@@ -5,10 +5,11 @@ from dataclasses import fields, replace
 from typing import cast
 
 from jobs.aligning import task as aligning
+from jobs.clustering import task as clustering
 from jobs.embedding import task as embedding
 from jobs.labelling import task as labelling
 from jobs.options import Retry, Transcribe, Work
-from jobs.options_heads import Align, Embed, Label
+from jobs.options_heads import Align, Embed, Label, Units
 from jobs.planning import Again
 from jobs.setup import SetupError
 from jobs.transcription import task as transcription
@@ -26,6 +27,7 @@ JOBS: Mapping[str, type[Work]] = {
     "Label": Label,
     "Align": Align,
     "Embed": Embed,
+    "Units": Units,
 }
 """Options by the names that run records give them."""
 
@@ -78,5 +80,7 @@ def _task(work: Work) -> Task:
             return aligning(work)
         case Embed():
             return embedding(work)
+        case Units():
+            return clustering(work)
         case _:
             raise TypeError(f"{type(work).__name__} has no task")

@@ -29,7 +29,7 @@ SLACK = 0.05
 NAMED = 20
 """Problems that are shown; all are counted."""
 
-HELD = ("text", "labels", "embedding")
+HELD = ("text", "labels", "embedding", "units")
 """What a row may hold that was heard: one of these at least."""
 
 Row = Mapping[str, object]

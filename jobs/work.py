@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 
+from jobs.fitting import fit
 from jobs.forecast import Compared, compared, kept
 from jobs.options import Work
 from jobs.planning import Once, Planning, add
@@ -103,11 +104,14 @@ def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -
     pool, port = options.bounds, options.metrics_port
     with flow.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
         bill = Bill(Prices(options.prices), flow.nodes)
+        rules = Rules(ready.store.url, options.model, ready.audio, buckets, references=references)
+        device = Device(options.model, options.dtype, options.device, resources.listener_threads, ready.task)
+        fit(ready, rules, device, resources)
         return Passes(
             ready.store,
             lease,
-            Rules(ready.store.url, options.model, ready.audio, buckets, references=references),
-            Device(options.model, options.dtype, options.device, resources.listener_threads, ready.task),
+            rules,
+            device,
             resources,
             Making(options.model, run_id, ready.model.sample_rate, options.written, ready.task.stitch(ready.model)),
             ready.identity.fingerprint,

@@ -82,6 +82,7 @@ HEARD = pa.schema(
         pa.field("vector", pa.list_(pa.float32())),
         pa.field("weight", pa.int32()),
         pa.field("file", pa.string()),
+        pa.field("units", pa.list_(pa.int32())),
         pa.field("alignment", pa.struct([("loss", pa.float64()), *ALIGNMENT])),
         pa.field("seconds", pa.float64(), nullable=False),
         pa.field("padding", pa.float64(), nullable=False),

@@ -12,7 +12,7 @@ from models.protocol import Prediction, Refused, Scores, Tokens
 from pipeline.schema import Failure
 
 Fields = Mapping[str, object]
-FIELDS = ("text", "words", "labels", "vector", "weight", "file", "alignment")
+FIELDS = ("text", "words", "labels", "vector", "weight", "file", "units", "alignment")
 """What a task may give for a segment."""
 SILENT: Fields = dict.fromkeys(FIELDS)
 

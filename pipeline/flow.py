@@ -8,7 +8,7 @@ The engine moves, balances, scales and restarts. What it says about its success 
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -124,6 +124,21 @@ def heard(work: Iterable[dict[str, object]], rules: Rules, device: Device, resou
     while part := list(islice(shards, ROUND)):
         table = pa.Table.from_pylist(part, WORK)
         yield from flow(table, rules, device, resources).iter_batches(batch_size=None, batch_format="pyarrow")
+
+
+def once(function: Callable[[], str | None], resources: Resources) -> str | None:
+    """Call something on a worker that has what a model of the pool has, and wait for what it says."""
+    remote = ray.remote(_called).options(
+        num_cpus=resources.listener_cpus,
+        num_gpus=resources.listener_gpus,
+        memory=resources.listener_memory,
+        max_retries=2,
+    )
+    return ray.get(remote.remote(function))
+
+
+def _called(function: Callable[[], str | None]) -> str | None:
+    return function()
 
 
 def standing() -> Standing:

@@ -203,6 +203,7 @@ def _piece(key: Row, row: Row) -> Piece:
         vector=row["vector"],  # type: ignore[arg-type]
         weight=row["weight"] or 0,  # type: ignore[arg-type]
         file=_text(row["file"]),
+        units=row["units"],  # type: ignore[arg-type]
     )
 
 

@@ -105,7 +105,7 @@ class Listener:
         if not inputs:
             return
         try:
-            yield from self.where.task.hear(self.model, self._padded(inputs), owners)
+            yield from self.where.task.hear(self.model, padded(inputs), owners)
         except (RuntimeError, ValueError) as error:
             if len(inputs) == 1:
                 yield Refused(str(error).splitlines()[0])
@@ -119,11 +119,12 @@ class Listener:
         yield from self._heard(inputs[:half], owners[:half])
         yield from self._heard(inputs[half:], owners[half:])
 
-    def _padded(self, inputs: Sequence[Inputs]) -> Padded:
-        rows = [torch.from_numpy(clip.copy()) for clip in inputs]
-        lengths = torch.tensor([len(clip) for clip in inputs])
-        padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        return Padded(padded, lengths, (None,) * len(inputs))
+
+def padded(inputs: Sequence[Inputs]) -> Padded:
+    """Clips as one tensor."""
+    rows = [torch.from_numpy(clip.copy()) for clip in inputs]
+    lengths = torch.tensor([len(clip) for clip in inputs])
+    return Padded(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths, (None,) * len(inputs))
 
 
 def is_memory(error: Exception) -> bool:

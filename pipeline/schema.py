@@ -147,6 +147,8 @@ TRANSCRIPT = pa.schema(
         pa.field("labels", pa.list_(LABEL)),
         pa.field("embedding", pa.list_(pa.float32())),
         pa.field("frame_files", pa.list_(pa.string())),
+        pa.field("units", pa.list_(pa.int32())),
+        pa.field("unit_frames", pa.list_(pa.int32())),
         pa.field("reference", pa.string()),
         pa.field("wer", pa.float64()),
         pa.field("cer", pa.float64()),

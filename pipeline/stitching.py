@@ -48,6 +48,8 @@ class Piece:
     """How many these are."""
     file: str | None = None
     """What holds them."""
+    units: Sequence[int] | None = None
+    """One for each of them."""
 
 
 class Stitch(Protocol):

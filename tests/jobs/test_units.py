@@ -1,0 +1,75 @@
+"""`steno units`: clusters of the demo's frames, the same whenever the seed is, and what is refused at once."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow.dataset
+import pytest
+
+from jobs.cli import main
+from jobs.exits import FINE, UNUSABLE
+from models import load_model
+from pipeline.audio import AudioRules
+from pipeline.bucketing import Buckets
+from pipeline.inference import Device
+from pipeline.output import plan_name
+from pipeline.planfile import shards
+from pipeline.reading import Rules
+from pipeline.storage import Store
+from pipeline.units import CENTROIDS, Clusters
+
+DEMO = Path(__file__).parents[2] / "jobs" / "demo"
+KEYWORDS, CLASSIFIER = DEMO / "corpus" / "keywords", DEMO / "checkpoints" / "keywords"
+Typed = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
+    """`steno units` in this process: exit code, and all that it says."""
+
+    def run(*words: object) -> tuple[int, str]:
+        code = main(["units", *map(str, words)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run
+
+
+@pytest.mark.ray
+def test_units_follow_from_the_seed_and_runs_make_up_the_recording(typed: Typed, tmp_path: Path) -> None:
+    """Fitted on a worker, and once more here: the same centroids to the last bit."""
+    out, again = tmp_path / "out", tmp_path / "again"
+    asked = (KEYWORDS, "-m", CLASSIFIER, "--cpus", 2, "--clusters", 12, "--shard-size", 7, "--layer", 2, "--runs")
+    code, told = typed(*asked, "-o", out)
+    assert code == FINE, told
+    store = Store(str(out))
+    with store.open(plan_name(1)) as file:
+        places = sorted(shards(file), key=lambda place: place.shard)
+    names = ("shard", "row_group", "first", "rows")
+    work = [{"plan": plan_name(1), **{n: getattr(place, n) for n in names}, "done": []} for place in places]
+    assert len(work) == 4
+    rules = Rules(str(out), str(CLASSIFIER), AudioRules(), Buckets())
+    assert Clusters(str(again), 2, 12).fit(work, rules, Device(str(CLASSIFIER))) is None
+    assert Store(str(again)).read(CENTROIDS) == store.read(CENTROIDS)
+    used, step = set[int](), load_model(CLASSIFIER).seconds_per_frame
+    for row in pyarrow.dataset.dataset(out / "transcripts").to_table().to_pylist():
+        assert all(left != right for left, right in pairwise(row["units"]))
+        assert abs(sum(row["unit_frames"]) * step - row["seconds"]) < 0.05
+        used.update(row["units"])
+    assert used == set(range(12))
+    assert main(["verify", str(out)]) == FINE
+
+
+def test_all_that_is_wrong_is_told_before_anything_starts(typed: Typed, tmp_path: Path) -> None:
+    code, told = typed(
+        *(KEYWORDS, "-o", tmp_path / "out", "-m", CLASSIFIER),
+        *("--codes", "--layer", 1, "--clusters", 1, "--fit-minutes", 0),
+    )
+    assert code == UNUSABLE
+    lines = [line for line in told.splitlines() if line.startswith("steno: ") and "looking at" not in line]
+    assert len(lines) == 4, told
+    assert "clusters is 1: it must be 2 or more" in lines[0]
+    assert "fit_minutes is 0.0: it must be more than 0" in lines[1]
+    assert "leave out layer, or codes" in lines[2]
+    assert "a HubertForSequenceClassification has no code book" in lines[3]
