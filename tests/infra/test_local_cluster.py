@@ -165,7 +165,7 @@ def _groups(rendered: Rendered) -> list[dict[str, Json]]:
 
 
 def test_the_readme_can_be_followed(outside: Mapping[str, str], home: Path, tmp_path: Path) -> None:
-    section = (ROOT / "README.md").read_text().split("## On a cluster")[1].split("\n## ")[0]
+    section = (ROOT / "README.md").read_text().split("## On a cluster")[1].split("\n##")[0]
     at_home, real = re.findall(r"```\n(.*?)```", section, re.DOTALL)
     commands = [line.removeprefix("$ ") for line in (at_home + real).splitlines()]
     assert all(line.startswith("$ ") for line in (at_home + real).splitlines())
