@@ -52,10 +52,10 @@ def test_units_follow_from_the_seed_and_runs_make_up_the_recording(typed: Typed,
     rules = Rules(str(out), str(CLASSIFIER), AudioRules(), Buckets())
     assert Clusters(str(again), 2, 12).fit(work, rules, Device(str(CLASSIFIER))) is None
     assert Store(str(again)).read(CENTROIDS) == store.read(CENTROIDS)
-    used, step = set[int](), load_model(CLASSIFIER).seconds_per_frame
+    used, frames = set[int](), load_model(CLASSIFIER).encoder.frames
     for row in pyarrow.dataset.dataset(out / "transcripts").to_table().to_pylist():
         assert all(left != right for left, right in pairwise(row["units"]))
-        assert abs(sum(row["unit_frames"]) * step - row["seconds"]) < 0.05
+        assert sum(row["unit_frames"]) == frames(round(16_000 * row["seconds"]))
         used.update(row["units"])
     assert used == set(range(12))
     assert main(["verify", str(out)]) == FINE
