@@ -19,7 +19,7 @@ from jobs.exports.subtitles import Layout
 from jobs.finished import Finished, opened
 from jobs.options_export import Export
 from jobs.plans import Plans, read_plans
-from jobs.setup import SetupError
+from jobs.refusals import SetupError
 from jobs.table import aligned
 from pipeline.ahead import in_order
 from pipeline.latest import by_shard

@@ -17,7 +17,7 @@ from jobs.clipping import clipped, share
 from jobs.finished import Finished, opened
 from jobs.options_filter import Filter
 from jobs.plans import Plans, read_plans
-from jobs.setup import SetupError
+from jobs.refusals import SetupError
 from jobs.suspicion import FLAGS, MEASURES, flags, measured
 from jobs.table import aligned
 from pipeline.latest import by_shard

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
-from jobs.setup import SetupError
+from jobs.refusals import SetupError
 from pipeline.output import done, generations, plan_name, read_identity
 from pipeline.storage import Store, StoreError
 
@@ -19,6 +19,9 @@ class Finished:
     """Planned."""
     missing: int
     """Planned, without a file."""
+
+    job: str
+    """The command that wrote it."""
 
     @property
     def note(self) -> str:
@@ -35,12 +38,12 @@ def opened(output: str) -> Finished:
     """Look at an output; `SetupError` where there is none, or nothing in it."""
     try:
         store = Store(output)
-        read_identity(store)
+        job = str(read_identity(store).options.get("job", "transcribe"))
         there = set(done(store))
         planned = set(_planned(store))
     except StoreError as error:
         raise SetupError([f"{output} holds no output of steno: {error}"]) from error
-    found = Finished(store, len(planned | there), len(planned - there))
+    found = Finished(store, len(planned | there), len(planned - there), job)
     if not there:
         raise SetupError([f"{output} has no rows yet: {found.missing:,} shards are planned, and none is done"])
     return found

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
-from jobs.setup import SetupError
+from jobs.refusals import SetupError
 from pipeline.inputs.lines import fields, lines
 from pipeline.inputs.paths import folder_of, plain, resolve
 from pipeline.inputs.rows import REFERENCES

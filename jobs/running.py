@@ -1,16 +1,14 @@
 """A job as the command line runs it: progress on stderr, the result on stdout, and an exit code."""
 
 import json
-import logging
 import signal
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
 
 from jobs.checkup import doctor
-from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
+from jobs.exits import FAILED_ROWS, FINE, INTERRUPTED, UNUSABLE
 from jobs.increment import night, recorded, run_id
 from jobs.journal import flaws, journal, progress
 from jobs.options import Incremental, Manner, Retry, Verify, Work
@@ -18,9 +16,9 @@ from jobs.options_looking import Doctor, Reporting
 from jobs.outcome import Outcome, look
 from jobs.planning import Growing, Once, Planning
 from jobs.preview import preview
+from jobs.refusals import SetupError, refused
 from jobs.reporting import report
 from jobs.retrying import planned_again
-from jobs.setup import OutputHeldError, SetupError
 from jobs.summary import summary
 from jobs.transcription import task as transcription
 from jobs.verify import verify
@@ -31,7 +29,7 @@ from pipeline.lease import LeaseLost
 from pipeline.log import NOTICE
 from pipeline.passes import OutageError
 from pipeline.schema import FAILED
-from pipeline.storage import Store, StoreError, scrub
+from pipeline.storage import Store, StoreError
 from pipeline.tasks import Task
 from pipeline.vigil import EngineLostError
 
@@ -116,19 +114,6 @@ def examine(options: Doctor, manner: Manner) -> int:
         return refused(error, manner)
     print(json.dumps({"healthy": found.healthy, **asdict(found)}, indent=2) if manner.as_json else found.text())
     return FINE if found.healthy else UNUSABLE
-
-
-def refused(error: Exception, manner: Manner) -> int:
-    """Say why it cannot be done, each reason on a line, for people or for programs."""
-    problems = [scrub(line) for line in (error.problems if isinstance(error, SetupError) else [str(error)])]
-    if manner.as_json:
-        print(json.dumps({"problems": problems}, indent=2))
-    with journal(manner):
-        if manner.debug:
-            log.tell("".join(traceback.format_exception(error)), level=logging.ERROR)
-        for problem in problems:
-            log.tell(problem, level=logging.ERROR)
-    return HELD if isinstance(error, OutputHeldError | LeaseLost) else UNUSABLE
 
 
 def told(done: Report, manner: Manner) -> int:

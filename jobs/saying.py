@@ -8,8 +8,7 @@ from typing import Protocol
 from jobs.exits import FINE, INTERRUPTED
 from jobs.options import Manner
 from jobs.options_tables import Telling
-from jobs.running import refused
-from jobs.setup import SetupError
+from jobs.refusals import SetupError, refused
 from pipeline.storage import StoreError
 
 

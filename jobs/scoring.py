@@ -11,10 +11,9 @@ from jobs.finished import Finished, opened
 from jobs.options_tables import Score
 from jobs.ranking import SCORED, Ranking, Scored
 from jobs.references import References
-from jobs.setup import SetupError
+from jobs.refusals import SetupError
 from jobs.side_by_side import side_by_side
-from jobs.summary import clock
-from jobs.table import aligned
+from jobs.table import aligned, clock
 from jobs.table_files import write_table
 from pipeline.latest import latest
 from pipeline.normalising import NORMALISATIONS, Normalisation
@@ -24,6 +23,13 @@ from pipeline.scoring import Edits, count_edits
 __all__ = ["Score", "Scores", "score"]
 
 COLUMNS = ["recording_id", "uri", "channel", "seconds", "status", "text", "confidence", "reference"]
+
+NO_READING: Mapping[str, str] = {
+    "label": "labels, and no text to hold against what was said",
+    "embed": "vectors, and no text to hold against what was said",
+    "align": "references laid onto their audio: its text is what was said",
+}
+"""What the other jobs' outputs hold instead."""
 
 Row = Mapping[str, object]
 
@@ -103,7 +109,10 @@ def score(options: Score) -> Scores:
     problems = options.flaws()
     if problems:
         raise SetupError(problems)
-    output, known = opened(options.output), References(options.references) if options.references else None
+    output = opened(options.output)
+    if output.job in NO_READING:
+        raise SetupError([f"{options.output} holds {NO_READING[output.job]}"])
+    known = References(options.references) if options.references else None
     rule, ranking = NORMALISATIONS[options.normalisation], Ranking(options.by)
     found = Scores(options.output, rule.name, rule.says, output.note, output.missing)
     for scored in _scored(output, known, rule, found):

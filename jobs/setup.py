@@ -7,25 +7,16 @@ import torch
 
 from jobs.options import DEVICES, DTYPES, Work
 from jobs.planning import Planning
+from jobs.refusals import OutputHeldError, SetupError
 from models import CheckpointError, SourceError, SpeechModel, load_model
 from models.sources import fetch
 from pipeline.audio import AudioRules
 from pipeline.identity import weights_hash
 from pipeline.output import Identity, OutputDiffersError, check_identity
-from pipeline.storage import Store, StoreError, scrub
+from pipeline.storage import Store, StoreError
 from pipeline.tasks import Task
 
-
-class SetupError(Exception):
-    """The job cannot start: every reason found, one a line."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = tuple(map(scrub, problems))
-        super().__init__("\n".join(self.problems))
-
-
-class OutputHeldError(SetupError):
-    """Another run is writing to the output."""
+__all__ = ["OutputHeldError", "Ready", "SetupError", "checked"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,10 +40,12 @@ def failed(name: str, **changed: object) -> Row:
     return {"recording_id": name, "uri": f"/corpus/{name}", "status": "failed", "error": error} | changed
 
 
-def write_output(folder: Path | str, shards: Sequence[Sequence[Mapping[str, object]]], missing: int = 0) -> str:
+def write_output(
+    folder: Path | str, shards: Sequence[Sequence[Mapping[str, object]]], missing: int = 0, job: str | None = None
+) -> str:
     """An output of these shards, and of some that are planned and not there."""
     store, file = Store(str(folder)), io.BytesIO()
-    claim(store, IDENTITY)
+    claim(store, replace(IDENTITY, options={"job": job}) if job else IDENTITY)
     names = [f"000001-{number:06}-x" for number in range(len(shards) + missing)]
     plans = [
         {"shard": name, "format": "audio", "ordinal": 0, "recording_id": f"of {name}", "uri": "/x"} for name in names

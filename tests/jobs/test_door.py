@@ -14,3 +14,8 @@ def test_a_job_is_imported_by_its_name_and_can_be_called() -> None:
 
 def test_help_imports_neither_torch_nor_the_engine() -> None:
     assert said("import sys, jobs.cli; print('torch' in sys.modules, 'ray' in sys.modules)") == ["False", "False"]
+
+
+def test_what_works_on_a_table_needs_neither_torch_nor_the_engine() -> None:
+    program = "import sys; from jobs import export, filter_rows, score; import jobs.saying"
+    assert said(f"{program}; print('torch' in sys.modules, 'ray' in sys.modules)") == ["False", "False"]

@@ -202,6 +202,13 @@ def test_what_cannot_be_scored_says_what_to_do(tmp_path: Path, capsys: pytest.Ca
     assert "'b.wav', say, and the output 'folder/a.wav'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("job", "said"), [("label", "holds labels"), ("embed", "vectors"), ("align", "laid onto")])
+def test_what_is_no_transcript_is_not_scored(job: str, said: str, tmp_path: Path) -> None:
+    output = write_output(tmp_path, [[spoken("a", "one", reference="one")]], job=job)
+    with pytest.raises(SetupError, match=said):
+        score(Score(output))
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

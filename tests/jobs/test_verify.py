@@ -92,7 +92,7 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "no time at all": (lambda rows: words(rows)[1].update(end=float("nan")), "ends before it starts"),
     "words out of order": (lambda rows: words(rows).reverse(), "its words do not follow one another"),
     "a failure without a reason": (lambda rows: rows[0].update(status="failed"), "it does not say why"),
-    "ok without a text": (lambda rows: rows[0].update(text=""), "has neither text nor labels"),
+    "ok without a text": (lambda rows: rows[0].update(text=""), "it has none of text, labels"),
 }
 
 

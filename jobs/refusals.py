@@ -1,0 +1,37 @@
+"""What cannot be done, and how it is said. Nothing heavy is imported here: a refusal should not wait for torch."""
+
+import json
+import logging
+import traceback
+
+from jobs.exits import HELD, UNUSABLE
+from jobs.journal import journal
+from jobs.options import Manner
+from pipeline import log
+from pipeline.lease import LeaseLost
+from pipeline.storage import scrub
+
+
+class SetupError(Exception):
+    """The job cannot start: every reason found, one a line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(map(scrub, problems))
+        super().__init__("\n".join(self.problems))
+
+
+class OutputHeldError(SetupError):
+    """Another run is writing to the output."""
+
+
+def refused(error: Exception, manner: Manner) -> int:
+    """Say why it cannot be done, each reason on a line, for people or for programs."""
+    problems = [scrub(line) for line in (error.problems if isinstance(error, SetupError) else [str(error)])]
+    if manner.as_json:
+        print(json.dumps({"problems": problems}, indent=2))
+    with journal(manner):
+        if manner.debug:
+            log.tell("".join(traceback.format_exception(error)), level=logging.ERROR)
+        for problem in problems:
+            log.tell(problem, level=logging.ERROR)
+    return HELD if isinstance(error, OutputHeldError | LeaseLost) else UNUSABLE
