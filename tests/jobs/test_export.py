@@ -100,6 +100,7 @@ def test_webvtt_spells_what_would_end_a_cue(there: Path) -> None:
         cues = webvtt.read(str(there / "vtt" / file_name(name, ".vtt"))).captions
         told = spaced(" ".join(cue.raw_text for cue in cues))
         assert "-->" not in told
+        assert not set("<>") & set(told)
         assert told.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == said(name)
     assert not webvtt.read(str(there / "vtt/silence.vtt")).captions
 
@@ -114,6 +115,10 @@ def test_channels_are_told_apart_in_the_order_of_time(there: Path) -> None:
     grid = textgrid.openTextgrid(str(there / "textgrid/call.TextGrid"), includeEmptyIntervals=False)
     assert grid.tierNames == ("segments 0", "words 0", "segments 1", "words 1")
     assert [tuple(entry) for entry in grid.getTier("words 1").entries] == [(1.5, 2.0, "who"), (2.0, 2.2, "is")]
+
+
+def test_praat_doubles_quotes_inside_a_label(there: Path) -> None:
+    assert 'text = """hi,""" \n' in (there / "textgrid/quotes.TextGrid").read_text(encoding="utf-8")
 
 
 def test_praat_has_every_word_once_and_none_without_length(there: Path) -> None:

@@ -12,7 +12,7 @@ from jobs import Filter, SetupError, filter_rows
 from jobs.cli import main
 from jobs.clipping import Tops
 from jobs.exits import FINE, UNUSABLE
-from jobs.suspicion import repeats
+from jobs.suspicion import measured, repeats
 from tests.jobs.rows_of import Told, words, write_rows
 
 SPEECH = words(*[(f"w{number}", number * 0.5, number * 0.5 + 0.4) for number in range(20)])
@@ -89,6 +89,12 @@ def test_limits_are_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 )  # fmt: skip
 def test_a_loop_is_counted_by_how_often_it_is_said(text: str, times: int) -> None:
     assert repeats(text.split()) == times
+
+
+def test_words_over_one_another_cover_their_time_once() -> None:
+    row = {"status": "ok", "text": "a b", "seconds": 10.0, "ctc_loss": None, "alignment": None}
+    over = words(("a", 0.0, 4.0), ("b", 1.0, 3.0), ("c", 2.0, 5.0))
+    assert measured({**row, "segments": over}, None).silence == pytest.approx(0.5)
 
 
 def test_clipping_is_heard_from_the_audio_of_each_channel(tmp_path: Path) -> None:
