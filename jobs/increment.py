@@ -6,15 +6,14 @@ started, and what a missed or killed night left is done by the next.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 
 from jobs.options import Incremental
 from jobs.planning import Growing
 from jobs.setup import SetupError
 from jobs.transcription import task
-from jobs.work import Report, carry_out, new_run_id
+from jobs.work import Report, carry_out, new_run_id, reread
 from pipeline.output import read_run
 from pipeline.storage import Store, StoreError
 from pipeline.tally import Watch
@@ -56,9 +55,4 @@ def recorded(options: Incremental) -> Report | None:
         found = read_run(Store(options.output), run_id(options))
     except StoreError:
         return None  # an output that cannot be read is told by the checks of a run
-    return None if found is None else _report(found)
-
-
-def _report(record: Mapping[str, object]) -> Report:
-    known = {field.name for field in fields(Report)} - {"course", "forecast"}
-    return Report(**{name: value for name, value in record.items() if name in known})  # type: ignore[arg-type]
+    return None if found is None else reread(found)

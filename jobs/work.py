@@ -5,7 +5,7 @@ Everything that can be wrong with the set-up is looked for before a cluster star
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 
 from jobs.fitting import fit
@@ -21,7 +21,7 @@ from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
 from pipeline.log import RUN
 from pipeline.meters import Meters
-from pipeline.output import OutputDiffersError, claim, record_run
+from pipeline.output import OutputDiffersError, claim, read_run, record_run
 from pipeline.passes import Passes, missing_shards
 from pipeline.prices import Bill, Prices
 from pipeline.reading import Rules
@@ -86,6 +86,8 @@ def carry_out(
     try:
         claim(store, ready.identity)
         with Lease(store, run_id) as lease:
+            if known := read_run(store, run_id):  # the same night, done by another while this one was looking
+                return reread(known)
             added = add(planning, store)
             watches = _each(watch or _unwatched, Told(Meters(run_id)), course)
             tally = _run(options, ready, lease, run_id, watches) if missing_shards(store) else Tally()
@@ -129,6 +131,12 @@ def _each(*watches: Watch) -> Watch:
 
 def _unwatched(tally: Tally) -> None:
     """Nobody looks on."""
+
+
+def reread(record: Mapping[str, object]) -> Report:
+    """What a run did, from its record; its course and its forecast stay there."""
+    known = {each.name for each in fields(Report)} - {"course", "forecast"}
+    return Report(**{name: value for name, value in record.items() if name in known})  # type: ignore[arg-type]
 
 
 def new_run_id() -> str:

@@ -15,6 +15,7 @@ from jobs.cli import main
 from jobs.exits import FINE, UNUSABLE
 from jobs.outcome import look
 from pipeline.latest import latest
+from pipeline.output import generations
 from pipeline.storage import Store
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
@@ -47,7 +48,9 @@ def texts(output: str) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.ray
-def test_each_night_adds_what_is_new_or_changed_and_nothing_is_done_twice(model: Path, tmp_path: Path) -> None:
+def test_each_night_adds_what_is_new_or_changed_and_nothing_is_done_twice(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     corpus = tmp_path / "corpus"
     for name in ("a", "b", "c"):
         speak(corpus / f"{name}.flac", ord(name))
@@ -64,7 +67,11 @@ def test_each_night_adds_what_is_new_or_changed_and_nothing_is_done_twice(model:
     (corpus / "c.flac").unlink()
     again = incremental(options)
     assert (again.run_id, again.counts) == (first.run_id, first.counts), "the same night is done once"
+    with monkeypatch.context() as late:
+        late.setattr("jobs.increment.recorded", lambda _: None)
+        assert incremental(options).counts == first.counts, "nor where two were started almost together"
     assert texts(options.output) == before
+    assert len(generations(Store(options.output))) == 1
     second = incremental(replace(options, date="2026-11-21"))
     assert (second.added, second.counts["ok"]) == (3, 3)
     after = texts(options.output)
