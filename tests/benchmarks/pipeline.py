@@ -1,0 +1,299 @@
+"""The whole pipeline beside what people have: `python -m tests.benchmarks.pipeline`, a part of `make bench`.
+
+One skewed corpus in one bucket, the same weights, one run; each side in a process of its own, one after the other:
+
+script   transformers, 16 files at a time as they come: read, decode, pad, hear, spell
+ray      the same in Ray Data's `map_batches`
+ours     `transcribe`, to a table in the bucket
+limit    our model alone, over clips that are decoded, cut and sorted in memory
+
+Start-up is kept apart: a side's clock starts when its first batch reaches the model. Noise is heard with random weights
+of HuBERT base's shape, so texts mean nothing; speed does not depend on them.
+"""
+
+import argparse
+import datetime
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
+import ray
+import soundfile
+import torch
+import transformers as hf
+
+from jobs import Transcribe, transcribe
+from jobs.table import aligned
+from models import load_model
+from tests.benchmarks.buckets import bucket
+from tests.benchmarks.workloads import RATE, SIZES, Clips, skewed_clips, sorted_batches
+
+RESULTS = Path(__file__).parent / "results"
+SIDES = ("script", "ray", "ours", "limit")
+SIGNS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
+BATCH = 16
+"""Of a script."""
+BUDGET_SECONDS = 160.0
+"""Of a batch of ours: what a run takes by default."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every side is given."""
+
+    corpus: str
+    output: str
+    model: str
+    dtype: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a side says of itself."""
+
+    seconds: float
+    """From its first batch's arrival at the model to its last text written."""
+    startup: float
+    """Until then."""
+    padding: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A side, seen from outside."""
+
+    side: str
+    told: Told
+    peak_mib: int
+    """Resident memory of all its processes."""
+
+
+def main() -> None:
+    """Make the corpus, run the sides, print and keep."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.pipeline", description=__doc__)
+    parser.add_argument("--clips", type=int, default=64)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--sides", nargs="+", default=SIDES, choices=SIDES)
+    parser.add_argument("--output", type=Path, help="default: results/<date>-pipeline-<dtype>.json")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        print(json.dumps(asdict(run(options.side, Task(**json.loads(sys.stdin.read()))))))
+        return
+    clips = skewed_clips(options.clips)
+    with tempfile.TemporaryDirectory() as folder, bucket() as root:
+        write_model(Path(folder))
+        write_corpus(clips, f"{root}/corpus")
+        asked = [
+            Task(f"{root}/corpus", f"{root}/{side}", folder, options.dtype, os.cpu_count() or 1)
+            for side in options.sides
+        ]
+        found = [measure(side, task) for side, task in zip(options.sides, asked, strict=True)]
+    report = summary(clips, options.dtype, root, found)
+    (options.output or RESULTS / f"{report['date']}-pipeline-{options.dtype}.json").write_text(
+        json.dumps(report, indent=1) + "\n"
+    )
+    print(table(found, sum(map(len, clips)) / RATE))
+
+
+def write_model(folder: Path) -> None:
+    """HuBERT base with random weights, as transformers keeps it."""
+    torch.manual_seed(0)
+    SIZES["hubert-base"].build().save_pretrained(folder)
+    hf.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({sign: number for number, sign in enumerate(SIGNS)}))
+
+
+def write_corpus(clips: Clips, folder: str) -> None:
+    """A FLAC file each, in an order that has nothing to do with lengths."""
+    system, path = files(folder)
+    for number, clip in enumerate(clips):
+        sound = io.BytesIO()
+        soundfile.write(sound, clip, RATE, format="FLAC")
+        system.pipe_file(f"{path}/{number:05}.flac", sound.getvalue())
+
+
+def files(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system of a bucket, and the path in it."""
+    return fsspec.core.url_to_fs(
+        url, **({"endpoint_url": os.environ["AWS_ENDPOINT_URL"]} if url.startswith("s3:") else {})
+    )
+
+
+def measure(side: str, task: Task) -> Measured:
+    """Run a side in a process of its own, and watch its memory."""
+    command = [sys.executable, "-m", "tests.benchmarks.pipeline", "--side", side]
+    print(f"{side} ...", file=sys.stderr, flush=True)
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child,
+        peak(child.pid) as seen,
+    ):
+        said, _ = child.communicate(json.dumps(asdict(task)))
+    if child.returncode:
+        raise SystemExit(f"{side} failed")
+    return Measured(side, Told(**json.loads(said.splitlines()[-1])), max(seen) >> 20)
+
+
+@contextmanager
+def peak(pid: int) -> Iterator[list[int]]:
+    """Sample the memory of a process and all below it."""
+    seen, over = [0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            try:
+                family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+                seen.append(sum(one.memory_info().rss - one.memory_info().shared for one in family))
+            except psutil.NoSuchProcess:
+                continue
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield seen
+    over.set()
+    thread.join()
+
+
+def run(side: str, task: Task) -> Told:
+    """One side, in its own process."""
+    return {"script": script, "ray": ray_data, "ours": ours, "limit": limit}[side](task)
+
+
+class Plain:
+    """Transformers, as its documentation shows."""
+
+    def __init__(self, task: Task) -> None:
+        torch.set_num_threads(task.threads)
+        self.dtype = getattr(torch, task.dtype)
+        self.extractor = hf.AutoFeatureExtractor.from_pretrained(task.model)
+        self.tokenizer = hf.Wav2Vec2CTCTokenizer(f"{task.model}/vocab.json")
+        self.model = hf.HubertForCTC.from_pretrained(task.model, dtype=self.dtype).eval()
+
+    @torch.inference_mode()
+    def __call__(self, batch: dict[str, object]) -> dict[str, object]:
+        """Files to texts."""
+        began = time.monotonic()
+        clips = [soundfile.read(io.BytesIO(sound), dtype="float32")[0] for sound in batch["bytes"]]  # type: ignore[attr-defined]
+        inputs = self.extractor(clips, sampling_rate=RATE, padding=True, return_tensors="pt")
+        logits = self.model(inputs.input_values.to(self.dtype)).logits
+        texts = self.tokenizer.batch_decode(logits.argmax(-1))
+        longest = max(map(len, clips))
+        rows = {"path": batch["path"], "text": np.array(texts), "heard": np.array([len(clip) for clip in clips])}
+        return rows | {"room": np.full(len(clips), longest), "began": np.full(len(clips), began)}
+
+
+def script(task: Task) -> Told:
+    """Read, hear, spell, write: a loop."""
+    began, plain = time.monotonic(), Plain(task)
+    system, path = files(task.corpus)
+    names = sorted(system.ls(path, detail=False))
+    tables = []
+    for first in range(0, len(names), BATCH):
+        part = names[first : first + BATCH]
+        tables.append(plain({"path": np.array(part), "bytes": [system.cat_file(name) for name in part]}))
+    table = pa.concat_tables(pa.table({name: list(column) for name, column in one.items()}) for one in tables)
+    system, path = files(task.output)
+    with system.open(f"{path}/texts.parquet", "wb") as file:
+        pa.parquet.write_table(table, file)
+    return plain_told(table, began)
+
+
+def ray_data(task: Task) -> Told:
+    """The same, handed to the engine."""
+    began = time.monotonic()
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, num_cpus=task.threads)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    system, path = files(task.corpus)
+    dataset = ray.data.read_binary_files(path, filesystem=system, include_paths=True).map_batches(
+        Plain, fn_constructor_args=(task,), batch_size=BATCH, concurrency=1, num_cpus=1
+    )
+    system, path = files(task.output)
+    dataset.write_parquet(path, filesystem=system)
+    ended = time.monotonic()
+    table = pa.dataset.dataset(path, filesystem=system).to_table()
+    return plain_told(table, began, ended)
+
+
+def plain_told(table: pa.Table, began: float, ended: float | None = None) -> Told:
+    """The first batch's arrival is in the rows: clocks of processes on one machine agree."""
+    first = min(table["began"].to_pylist())
+    heard, room = (sum(table[name].to_pylist()) for name in ("heard", "room"))
+    return Told((ended or time.monotonic()) - first, first - began, 1 - heard / room)
+
+
+def ours(task: Task) -> Told:
+    """What `steno transcribe` does."""
+    began = time.monotonic()
+    report = transcribe(Transcribe((task.corpus,), task.output, task.model, dtype=task.dtype, cpus=task.threads))
+    ended = time.monotonic()
+    if report.failed or report.counts["ok"] + report.counts["empty"] == 0:
+        raise SystemExit(f"ours: {dict(report.counts)}")
+    first = report.course[0].elapsed - report.course[0].busy
+    return Told(ended - began - first, first, report.padding)
+
+
+def limit(task: Task) -> Told:
+    """Our model, with nothing before it and nothing behind it."""
+    began = time.monotonic()
+    torch.set_num_threads(task.threads)
+    model, (system, path) = load_model(task.model, task.dtype), files(task.corpus)
+    clips = [
+        soundfile.read(io.BytesIO(system.cat_file(name)), dtype="float32")[0]
+        for name in sorted(system.ls(path, detail=False))
+    ]
+    batches = sorted_batches(clips, BUDGET_SECONDS)
+    model.transcribe(batches[0][:1])  # what is made once and kept
+    first = time.monotonic()
+    for batch in reversed(batches):
+        model.transcribe(batch)
+    room = sum(len(batch) * max(map(len, batch)) for batch in batches)
+    return Told(time.monotonic() - first, first - began, 1 - sum(map(len, clips)) / room)
+
+
+def summary(clips: Clips, dtype: str, root: str, found: Sequence[Measured]) -> dict[str, object]:
+    """What is kept."""
+    seconds = {one.side: one.told.seconds for one in found}
+    ratios = {
+        f"{side} / ours": seconds[side] / seconds["ours"] for side in seconds if side != "ours" and "ours" in seconds
+    }
+    return {
+        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "machine": {"cores": os.cpu_count(), "processor": platform.processor(), "torch": torch.__version__},
+        "corpus": {"clips": len(clips), "seconds": sum(map(len, clips)) / RATE, "storage": root.partition(":")[0]},
+        "dtype": dtype,
+        "sides": [asdict(one) for one in found],
+        "ratios": ratios,
+    }
+
+
+def table(found: Sequence[Measured], seconds: float) -> str:
+    """For people."""
+    ours = next((one.told.seconds for one in found if one.side == "ours"), None)
+    rows = [("side", "seconds", "x real time", "ours is faster by", "start-up s", "padding", "peak MiB")]
+    for one in found:
+        ratio = "" if ours is None else f"{one.told.seconds / ours:.2f}"
+        spent, startup = f"{one.told.seconds:.1f}", f"{one.told.startup:.1f}"
+        fast = f"{seconds / one.told.seconds:.1f}"
+        rows.append((one.side, spent, fast, ratio, startup, f"{one.told.padding:.1%}", str(one.peak_mib)))
+    return aligned(rows)
+
+
+if __name__ == "__main__":
+    main()
