@@ -63,7 +63,9 @@ RECIPES: Mapping[Family, Recipe] = {
         (Lap(470, 0, 1.5e-3, 2000), Lap(650, 20, 1.3e-3), Lap(650, 30, 1.3e-3, 1200), Lap(1800, 40, 1.2e-3))
     ),
     "unispeech": Recipe((Lap(400, 1, 8e-4), Lap(700, 11, 8e-4), Lap(1200, 21, 1e-3)), "hubert"),
-    "sew-d": Recipe((Lap(800, 2, 1.5e-3), Lap(250, 22, 1.5e-3, 1500), Lap(2000, 32, 1.4e-3)), "hubert"),
+    "sew-d": Recipe(
+        (Lap(800, 2, 1.5e-3), Lap(250, 22, 1.5e-3, 1500), Lap(2000, 32, 1.4e-3), Lap(3000, 42, 1.2e-3)), "hubert"
+    ),
     "keywords": Recipe((Lap(200, 3, 7e-4),), "hubert"),
     "speech2text": Recipe(
         (
