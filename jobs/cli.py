@@ -20,7 +20,7 @@ from jobs.cli_filter import flag_rows
 from jobs.cli_heads import align_inputs, embed_inputs, label_inputs, units_of_inputs
 from jobs.cli_looking import examine_machine, report_output
 from jobs.cli_tables import score_output
-from jobs.exits import FINE, TOLD, UNUSABLE
+from jobs.exits import BROKEN, FINE, TOLD, UNUSABLE
 from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe, Verify
 from jobs.settings import from_file
 
@@ -164,6 +164,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:  # printed already, with what may have been meant
         return UNUSABLE
+    except Exception:  # the last door: the code that Python would give means something else here
+        traceback.print_exc()
+        print(
+            "steno: that is a fault of this program. What is written stands; the same command goes on.", file=sys.stderr
+        )
+        return BROKEN
     return code if isinstance(code, int) else FINE
 
 

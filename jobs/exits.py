@@ -7,8 +7,11 @@ UNUSABLE = 2
 """The options, the checkpoint, the input or the output cannot be used."""
 HELD = 3
 """Another run is writing the output."""
+BROKEN = 70
+"""A fault of this program: its traceback is on stderr."""
 INTERRUPTED = 130
 """Stopped by the user: as shells say it of Ctrl-C."""
 
 TOLD = """Exit codes: 0 all is well, 1 finished with failed rows (`verify`: the table is not whole), 2 the options, the
-checkpoint, the input or the output cannot be used, 3 another run is writing the output, 130 interrupted."""
+checkpoint, the input or the output cannot be used, 3 another run is writing the output, 70 a fault of this program, 130
+interrupted."""

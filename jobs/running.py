@@ -133,7 +133,11 @@ def _page(done: Report, outcome: Outcome) -> str | None:
     """The run's own report, beside its record; of a very large table it is made when it is asked for."""
     if not done.shards or sum(outcome.counts.values()) > MOST_ROWS:
         return None
-    return report(Reporting(done.output, run=done.run_id)).page
+    try:
+        return report(Reporting(done.output, run=done.run_id)).page
+    except (SetupError, StoreError) as error:  # the table is whole all the same
+        log.tell(f"the page about this run could not be written: {error}", level=NOTICE)
+        return None
 
 
 def _preview(options: Work, task: Task, manner: Manner, planning: Planning) -> int:

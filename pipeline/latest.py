@@ -73,8 +73,17 @@ def _newer(store: Store, shards: dict[int, list[str]]) -> dict[int, Seen]:
 def _tables(store: Store, shards: Sequence[str], columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
     for shard in shards:
         with store.open(transcript_name(shard)) as file, pq.ParquetFile(file, pre_buffer=False) as table:
-            for batch in table.iter_batches(ROWS, columns=columns):
-                yield shard, pa.Table.from_batches([batch])
+            there = [name for name in columns if name in table.schema_arrow.names]
+            for batch in table.iter_batches(ROWS, columns=there):
+                yield shard, _whole(pa.Table.from_batches([batch]), columns)
+
+
+def _whole(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """With nulls in the columns that were not known when the file was written."""
+    for name in columns:
+        if name not in table.column_names:
+            table = table.append_column(TRANSCRIPT.field(name), pa.nulls(len(table), TRANSCRIPT.field(name).type))
+    return table
 
 
 def _standing(table: pa.Table, later: Sequence[Seen]) -> pa.Table:

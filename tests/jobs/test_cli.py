@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from jobs.cli import FINE, UNUSABLE, main
 from jobs.describe import architectures
+from jobs.exits import BROKEN
 from models import load_model
 from models.registry import ARCHITECTURES
 from tests.checkpoints import CONFIGS, write_random
@@ -193,3 +194,16 @@ def test_a_typing_mistake_is_told_what_was_meant(words: tuple[str, ...], meant: 
     assert asked.returncode == UNUSABLE
     assert meant in asked.stderr
     assert "Traceback" not in asked.stderr
+
+
+def test_a_fault_of_the_program_has_a_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError("nobody thought of this")
+
+    monkeypatch.setattr("jobs.describe.architectures", broken)
+    assert main(["models"]) == BROKEN
+    said = capsys.readouterr().err
+    assert "LookupError: nobody thought of this" in said
+    assert "a fault of this program" in said

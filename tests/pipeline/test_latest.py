@@ -5,10 +5,12 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.commit import commit
 from pipeline.latest import by_shard, latest, superseded
+from pipeline.schema import TRANSCRIPT
 from pipeline.storage import Store
 from tests.pipeline.rows import STAMP, census, row
 from tests.pipeline.rows import rows as gathered
@@ -73,3 +75,12 @@ def test_one_generation_is_read_as_it_is(tmp_path: Path) -> None:
     put(store, "000001-000000-x", ["a", "b"], "night-1")
     assert not superseded(store)
     assert pa.concat_tables(latest(store, ["recording_id"]))["recording_id"].to_pylist() == ["a", "b"]
+
+
+def test_columns_that_an_older_file_does_not_have_are_null(store: Store, tmp_path: Path) -> None:
+    path = next(tmp_path.glob("transcripts/000001-*.parquet"))
+    older = pq.read_table(path)
+    pq.write_table(older.drop_columns(["ctc_loss"]), path)
+    found = pa.concat_tables(latest(store))
+    assert found.schema.equals(TRANSCRIPT)
+    assert sorted(found["recording_id"].to_pylist()) == sorted(STANDING)
