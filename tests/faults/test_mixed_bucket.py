@@ -13,7 +13,7 @@ from pipeline.stores import s3
 from tests.faults.mixed import FORMS, HARMLESS, LINES, LOOSE, poison, whole
 from tests.faults.runs import failures, rows, start
 
-pytestmark = [pytest.mark.ray, pytest.mark.s3]
+pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow]
 TAILS = {"tail@0": "Truncated", "tail@41984": "Truncated"}
 """Of the tars: one is empty, one is torn."""
 DENY = {"Effect": "Deny", "Principal": "*", "Action": ["s3:GetObject"]}

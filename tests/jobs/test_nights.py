@@ -28,7 +28,7 @@ from pipeline.storage import Store
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 RATE, LIMIT = 16_000, 300.0
 SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
@@ -209,7 +209,7 @@ def samples(row: dict[str, object]) -> int:
 SHORT = ("killed while writing", "missed", "overlap")
 
 
-@pytest.mark.parametrize("nights", [len(SHORT), pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("nights", [len(SHORT), 30])
 def test_the_table_is_right_every_morning(nights: int, model: Path, tmp_path: Path) -> None:
     chance = random.Random(nights)
     troubles = SHORT if nights == len(SHORT) else (*TROUBLES, *chance.choices(TROUBLES, k=nights - len(TROUBLES)))
