@@ -11,7 +11,7 @@ help:
 	@echo "make demo    the corpus that ships with the project, transcribed and held against what was said"
 	@echo "make test    checks, then the tests (PYTEST=... passes options on)"
 	@echo "make check   linter, type checker, import directions"
-	@echo "make bench   our models beside transformers, as a table and as JSON (BENCH=..., WRITERS=... pass options on)"
+	@echo "make bench   models, times, pipeline and scale, as tables and JSON (BENCH=, WRITERS=, PIPELINE=, SCALE= pass options on)"
 	@echo "make image   a container image, without CUDA (IMAGE=cuda: with it); needs Docker"
 
 $(READY): pyproject.toml infra/constraints.txt
@@ -38,6 +38,8 @@ bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.models $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.writers $(WRITERS)
 	@$(BIN)/python -m tests.benchmarks.times
+	@$(BIN)/python -m tests.benchmarks.pipeline $(PIPELINE)
+	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
 
 image:
 	@infra/image/build.sh $(or $(IMAGE),cpu)
