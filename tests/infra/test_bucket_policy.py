@@ -17,7 +17,7 @@ from jobs.verify import Verify, verify
 from pipeline.storage import Store
 from pipeline.stores import s3
 
-pytestmark = [pytest.mark.s3, pytest.mark.ray]
+pytestmark = [pytest.mark.s3, pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / "infra" / "policies" / "bucket.json"
 DEMO = ROOT / "jobs" / "demo"

@@ -152,6 +152,6 @@ def test_no_secret_is_told_when_storage_fails_in_the_middle(
     add_generation(Store(str(out)), 1, planned.getvalue())
     code, _, said = steno(environment, "transcribe", moto_s3, "-o", out, "-m", MODEL, "--cpus", 2)
     assert code == UNUSABLE, said
-    assert "cannot reach" in said
+    assert "(tried 7 times)" in said, "the storage was there after all"
     clean(out)
     assert clean(engine_logs) > 5

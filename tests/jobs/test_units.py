@@ -36,6 +36,7 @@ def typed(capsys: pytest.CaptureFixture[str]) -> Typed:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_units_follow_from_the_seed_and_runs_make_up_the_recording(typed: Typed, tmp_path: Path) -> None:
     """Fitted on a worker, and once more here: the same centroids to the last bit."""
