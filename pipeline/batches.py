@@ -91,6 +91,7 @@ HEARD = pa.schema(
 )
 """One segment as the model heard it: words at the recording's samples, and what hearing it cost. A batch's
 effort stands with the first of its segments."""
+FOLDED = "heard"
 
 
 @dataclass(frozen=True)
@@ -169,3 +170,15 @@ def clips(batch: pa.Table) -> list[Inputs]:
 def keys(batch: pa.Table) -> pa.Array:
     """The keys of a batch, one a row."""
     return batch["keys"].combine_chunks().flatten()
+
+
+def folded(heard: pa.Table) -> pa.Table:
+    """What was heard in a batch as one row, too: the engine splits blocks of rows, and pays for every block."""
+    rows = heard.to_struct_array().combine_chunks()
+    return pa.table({FOLDED: pa.ListArray.from_arrays(pa.array([0, len(rows)], pa.int32()), rows)})
+
+
+def unfolded(block: pa.Table) -> pa.Table:
+    """The rows again."""
+    rows = block[FOLDED].combine_chunks().flatten()
+    return pa.Table.from_struct_array(rows).cast(HEARD)

@@ -18,7 +18,9 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.data.context import AutoscalingConfig
 
-from pipeline.inference import Device, Listener
+from pipeline import inference
+from pipeline.batches import folded, unfolded
+from pipeline.inference import Device
 from pipeline.leaving import leave
 from pipeline.loopback import LOCAL, on_loopback, stays_here
 from pipeline.prices import CPU, GPU, Names
@@ -58,6 +60,14 @@ class Resources:
     def listener_threads(self) -> int:
         """Threads of a model on a CPU."""
         return max(1, round(self.listener_cpus + 0.5))
+
+
+class Listener(inference.Listener):
+    """On the engine, where what goes in and what comes out are single rows."""
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """One batch -> all its segments, folded."""
+        return folded(super().__call__(batch))
 
 
 def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> Dataset:
@@ -123,7 +133,8 @@ def heard(work: Iterable[dict[str, object]], rules: Rules, device: Device, resou
     shards = iter(work)
     while part := list(islice(shards, ROUND)):
         table = pa.Table.from_pylist(part, WORK)
-        yield from flow(table, rules, device, resources).iter_batches(batch_size=None, batch_format="pyarrow")
+        for block in flow(table, rules, device, resources).iter_batches(batch_size=None, batch_format="pyarrow"):
+            yield unfolded(block)
 
 
 def once(function: Callable[[], str | None], resources: Resources) -> str | None:

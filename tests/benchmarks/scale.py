@@ -24,7 +24,7 @@ from ray.cluster_utils import Cluster
 from jobs.table import aligned
 from pipeline import flow
 from pipeline.audio import AudioRules
-from pipeline.batches import HEARD, Ready, census, keys, pack
+from pipeline.batches import HEARD, Ready, census, folded, keys, pack
 from pipeline.bucketing import Buckets
 from pipeline.inference import Device
 from pipeline.inputs.found import PlanRules
@@ -93,7 +93,7 @@ class Echo:
         owners = keys(batch).to_pylist()
         effort = {"heard": 1, "busy": 0.0, "idle": 0.0, "splits": 0, "retries": 0, "reading": 0.0}
         rows = [{"key": owner, **(silent if owner["census"] is not None else said)} for owner in owners]
-        return pa.Table.from_pylist([{**rows[0], "effort": effort}, *rows[1:]], HEARD)
+        return folded(pa.Table.from_pylist([{**rows[0], "effort": effort}, *rows[1:]], HEARD))
 
 
 @dataclass(frozen=True)
