@@ -7,7 +7,7 @@ import torch
 from models import SpeechModel
 from models.protocol import Padded, Refused
 from pipeline import gauges
-from pipeline.batches import HEARD, Ready, pack
+from pipeline.batches import HEARD, Ready, folded, pack, unfolded
 from pipeline.decoding import SILENT, Fields
 from pipeline.gauges import GAUGES, Gauge
 from pipeline.inference import Device, Listener
@@ -105,3 +105,10 @@ def test_a_watcher_is_told_every_gauge_and_its_sums_are_the_tally() -> None:
     assert board.sums[gauges.QUEUE.name, ""] == 5
     assert board.sums[gauges.COST.name, ""] == 1.0
     assert [call for call in board.calls if call[0] == gauges.COMMIT.name] == [(gauges.COMMIT.name, "", 0.1)] * 3
+
+
+def test_what_was_heard_in_a_batch_travels_as_one_row() -> None:
+    heard = listener(Transcription())(batch(3))
+    assert len(folded(heard)) == 1
+    assert unfolded(folded(heard)).equals(heard)
+    assert unfolded(pa.concat_tables([folded(heard), folded(heard)])).num_rows == 6
