@@ -32,7 +32,7 @@ check: $(READY)
 	@$(BIN)/lint-imports
 
 test: check
-	@$(BIN)/pytest $(PYTEST)
+	@$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.models $(BENCH)

@@ -87,7 +87,7 @@ class Aligned:
         first = pieces[0]
         if first.alignment is None:
             return {"status": EMPTY, "text": "", "segments": []}
-        texts = Texts().row([replace(first, core=(0, pieces[-1].total + 1))], making)
+        texts = Texts().row([first._replace(core=(0, pieces[-1].total + 1))], making)
         found = {name: value for name, value in first.alignment.items() if name != "loss"}
         return {**texts, "status": OK, "ctc_loss": first.alignment["loss"], "alignment": found}
 

@@ -6,15 +6,14 @@ differently: one that both claim is taken once, one that neither claims is not l
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pipeline.schema import EMPTY, OK
 
 Row = Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """A word at the recording's samples."""
 
     text: str
@@ -30,9 +29,8 @@ class Word:
         return (self.start + self.end) // 2
 
 
-@dataclass(frozen=True)
-class Piece:
-    """What was heard in one segment."""
+class Piece(NamedTuple):
+    """What was heard in one segment. A tuple, as `Word` is: a run makes millions, one after the other."""
 
     core: tuple[int, int]
     total: int

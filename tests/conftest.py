@@ -15,6 +15,14 @@ BUCKET = "corpus"
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side, where asked: what starts an engine or the gateway one after the other, the rest file by file."""
+    for item in items:
+        alone = any(item.get_closest_marker(name) for name in ("ray", "s3"))
+        item.add_marker(pytest.mark.xdist_group("alone" if alone else str(item.path)))
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("ray", "s3")))
+
+
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
     """Moto's server on a free port of loopback."""

@@ -1,6 +1,6 @@
 """Nights on a growing bucket: runs are killed, overlap, are missed or started twice; the table is right each morning.
 
-Every version of a recording has a length that no other has, so a row tells which version was read.
+The bucket is one of a real S3 server, or a folder that stands for it, and the table lies beside what it is made of. Every version of a recording has a length that no other has, so a row tells which version was read.
 """
 
 import io
@@ -49,7 +49,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Bucket:
     """What lies there, and what a table of it must hold."""
 
-    folder: Path
+    store: Store
     chance: random.Random
     truth: dict[str, int] = field(default_factory=dict)
     """Samples of the newest version of everything that ever lay there, by the last part of its name."""
@@ -59,10 +59,10 @@ class Bucket:
 
     def day(self) -> None:
         """New files, one late, one half written; one is changed, one mended, one deleted; the tar is packed anew."""
-        there = sorted(self.folder.glob("*.wav"))
-        broken = [path for path in there if self.truth[path.stem] == BROKEN]
-        for path in [*self.chance.sample(there, min(1, len(there))), *broken]:
-            self.speak(path.stem)
+        there = sorted(Path(entry.uri).stem for entry in self.store.names() if entry.uri.endswith(".wav"))
+        broken = [name for name in there if self.truth[name] == BROKEN]
+        for name in [*self.chance.sample(there, min(1, len(there))), *broken]:
+            self.speak(name)
         if len(there) > 3:
             self.lose(self.chance.choice(there))
         for _ in range(2):
@@ -72,36 +72,39 @@ class Bucket:
         if self.chance.random() < 0.7:
             self.pack()
 
-    def lose(self, path: Path) -> None:
+    def lose(self, name: str) -> None:
         """A file is deleted: what was read of it stays, and a version that no run has seen was never there."""
-        path.unlink()
-        del self.truth[path.stem]
-        if path.stem in self.listed:
-            self.truth[path.stem] = self.listed[path.stem]
+        self.store.delete(f"{name}.wav")
+        del self.truth[name]
+        if name in self.listed:
+            self.truth[name] = self.listed[name]
 
     def late(self) -> None:
-        """A file that is older than all that was planned."""
-        name = f"late{self.versions}"
+        """A file that is listed before, and on a disk is older than, all that was planned."""
+        name = f"00late{self.versions}"
         self.speak(name)
-        os.utime(self.folder / f"{name}.wav", (1_000_000_000, 1_000_000_000))
+        if Path(self.store.url).is_dir():
+            os.utime(Path(self.store.url, f"{name}.wav"), (1_000_000_000, 1_000_000_000))
 
     def speak(self, name: str) -> None:
         """A recording, or its next version."""
-        (self.folder / f"{name}.wav").write_bytes(self.noise(name))
+        self.store.put(f"{name}.wav", self.noise(name))
 
     def half(self, name: str) -> None:
         """An upload that is not finished."""
-        (self.folder / f"{name}.wav").write_bytes(b"RIFF")
+        self.store.put(f"{name}.wav", b"RIFF")
         self.truth[name], self.versions = BROKEN, self.versions + 1
 
     def pack(self) -> None:
         """A tar of three calls, all in a new version."""
-        with tarfile.open(self.folder / "calls.tar", "w") as tar:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
             for number in range(3):
                 sound = self.noise(f"call{number}")
                 member = tarfile.TarInfo(f"call{number}.wav")
                 member.size = len(sound)
                 tar.addfile(member, io.BytesIO(sound))
+        self.store.put("calls.tar", packed.getvalue())
 
     def noise(self, name: str) -> bytes:
         """As long as nothing before it."""
@@ -118,12 +121,12 @@ class Schedule:
     """What starts the runs."""
 
     bucket: Bucket
-    output: Path
+    output: Store
     model: Path
 
     def start(self, date: str) -> "subprocess.Popen[str]":
-        words = ["incremental", "--inputs", str(self.bucket.folder), "--date", date, "--json", "--cpus", "2"]
-        words += ["-o", str(self.output), "-m", str(self.model), "--shard-size", "2", "--window", "2"]
+        words = ["incremental", "--inputs", self.bucket.store.url, "--date", date, "--json", "--cpus", "2"]
+        words += ["-o", self.output.url, "-m", str(self.model), "--shard-size", "2", "--window", "2"]
         asked = [sys.executable, "-m", "jobs.cli", *words]
         return subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -149,11 +152,11 @@ class Schedule:
         ended(first)
 
     def holds(self, folder: str) -> set[str]:
-        return {path.name for path in (self.output / folder).glob("*.parquet")}
+        return {Path(entry.uri).name for entry in self.output.names(folder) if entry.uri.endswith(".parquet")}
 
     def lease(self) -> str:
-        path = self.output / "lease.json"
-        return path.read_text() if path.exists() else ""
+        there = any(entry.uri == "lease.json" for entry in self.output.names())
+        return self.output.read("lease.json").decode() if there else ""
 
 
 def ended(run: "subprocess.Popen[str]") -> dict[str, object]:
@@ -187,17 +190,21 @@ def play(schedule: Schedule, date: str, trouble: str) -> None:
         again = schedule.finish(date)
         assert (again["run_id"], again["counts"]) == (said["run_id"], said["counts"])
         assert stood == schedule.holds("transcripts") | schedule.holds("plan"), "the same date is done once"
-        schedule.bucket.lose(schedule.bucket.folder / "afterwards.wav")
+        schedule.bucket.lose("afterwards")
 
 
 def morning(schedule: Schedule, dates: Sequence[str]) -> None:
     """Everything that ever lay there is in the table once, in its newest version, and every night has its record."""
-    tables = latest(Store(str(schedule.output)), ["recording_id", "status", "seconds"])
+    tables = latest(schedule.output, ["recording_id", "status", "seconds"])
     rows = pa.concat_tables(tables).to_pylist()
     found = sorted((Path(row["recording_id"]).stem, samples(row)) for row in rows)
     assert found == sorted(schedule.bucket.truth.items())
-    assert main(["verify", str(schedule.output)]) == FINE
-    records = [json.loads(path.read_text()) for path in schedule.output.glob("runs/*.json")]
+    assert main(["verify", schedule.output.url]) == FINE
+    records = [
+        json.loads(schedule.output.read(entry.uri))
+        for entry in schedule.output.names("runs")
+        if entry.uri.endswith(".json")
+    ]
     assert sorted(record["settings"]["date"] for record in records) == sorted(dates)
 
 
@@ -210,12 +217,15 @@ SHORT = ("killed while writing", "missed", "overlap")
 
 
 @pytest.mark.parametrize("nights", [len(SHORT), 30])
-def test_the_table_is_right_every_morning(nights: int, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["folder", pytest.param("rgw", marks=pytest.mark.s3)])
+def test_the_table_is_right_every_morning(
+    place: str, nights: int, model: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    root = str(tmp_path) if place == "folder" else request.getfixturevalue(place)
     chance = random.Random(nights)
     troubles = SHORT if nights == len(SHORT) else (*TROUBLES, *chance.choices(TROUBLES, k=nights - len(TROUBLES)))
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    schedule = Schedule(Bucket(folder, chance), tmp_path / "out", model)
+    (tmp_path / "corpus").mkdir()
+    schedule = Schedule(Bucket(Store(f"{root}/corpus"), chance), Store(f"{root}/out"), model)
     dates: list[str] = []
     for night, trouble in enumerate(troubles, start=1):
         schedule.bucket.day()
