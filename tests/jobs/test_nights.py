@@ -1,6 +1,7 @@
 """Nights on a growing bucket: runs are killed, overlap, are missed or started twice; the table is right each morning.
 
-The bucket is one of a real S3 server, or a folder that stands for it, and the table lies beside what it is made of. Every version of a recording has a length that no other has, so a row tells which version was read.
+The bucket is one of a real S3 server, or a folder that stands for it, and the table lies beside what it is made of.
+Every version of a recording has a length that no other has, so a row tells which version was read.
 """
 
 import io
