@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -196,18 +197,27 @@ class Incremental(Transcribe):
 
     _: KW_ONLY
     date: str | None = None
-    """The night it is for, as in 2026-11-20: the same date is done once. `{date}` in an input stands for it."""
+    """The night it is for, as in 2026-11-20: the same date is done once. `{date}` stands for it in the last part of an
+    input's name: recordings are named from there on, and those of two nights must not be called the same."""
 
     def flaws(self) -> list[str]:
-        """A date that is none, or that is missing where an input asks for it."""
+        """A date that is none, that is missing where an input asks for it, or that no recording's name would hold."""
+        asked = [name for name in self.inputs if "{date}" in name]
         if self.date is None:
-            asked = [name for name in self.inputs if "{date}" in name]
             return [*super().flaws(), *(f"input {name} asks for a date: --date 2026-11-20, say" for name in asked)]
+        if above := [name for name in asked if "{date}" not in plain(name)]:
+            return [*super().flaws(), *(f"input {name}: {{date}} must stand in its last part" for name in above)]
         try:
             datetime.fromisoformat(self.date)
         except ValueError:
             return [*super().flaws(), f"date is {self.date!r}: it must look like 2026-11-20 or 2026-11-20T06:00"]
         return super().flaws()
+
+
+def plain(name: str) -> str:
+    """The last part of an input's name that no pattern stands in or before."""
+    parts = takewhile(lambda part: not any(sign in part for sign in "*?["), name.rstrip("/").split("/"))
+    return list(parts)[-1]
 
 
 @dataclass(frozen=True)

@@ -122,12 +122,21 @@ def test_what_failed_is_tried_again_with_the_options_of_the_last_run(model: Path
     [
         (("--date", "yesterday"), "date is 'yesterday': it must look like 2026-11-20"),
         (("--inputs", "in/{date}"), "input in/{date} asks for a date"),
+        (
+            ("--date", "2026-11-20", "--inputs", "in/{date}/calls"),
+            "input in/{date}/calls: {date} must stand in its last",
+        ),
     ],
 )
 def test_a_date_is_checked_first(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     asked = () if "--inputs" in words else ("--inputs", "somewhere")
     assert main(["incremental", *words, *asked, "--output", "out", "--model", "none"]) == UNUSABLE
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["in/{date}", "s3://in/{date}/", "in/{date}/*.tar", "in/calls-{date}.jsonl"])
+def test_a_date_may_stand_in_the_last_part_of_an_input(name: str) -> None:
+    assert not [flaw for flaw in Incremental((name,), "out", "none", date="2026-11-20").flaws() if "date" in flaw]
 
 
 def test_an_output_that_is_none_cannot_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
