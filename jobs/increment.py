@@ -42,7 +42,8 @@ def run_id(options: Incremental) -> str:
     """Of the date and the configuration; without a date, unlike any other."""
     if options.date is None:
         return new_run_id()
-    decisive = json.dumps([options.inputs, options.output, options.model, dict(options.decisive)], sort_keys=True)
+    asked = [options.inputs, options.output, options.model, {**options.decisive, **options.files}]
+    decisive = json.dumps(asked, sort_keys=True)
     stamp = datetime.fromisoformat(options.date)
     return f"{stamp:%Y%m%dT%H%M%SZ}-{hashlib.sha256(decisive.encode()).hexdigest()[:6]}"
 

@@ -100,6 +100,11 @@ class Work:
         return {"channels": self.channels, "cut": self.cut, "dtype": self.dtype}
 
     @property
+    def files(self) -> Mapping[str, str]:
+        """The options that name files: what is in them changes words, and not where they lie."""
+        return {}
+
+    @property
     def written(self) -> str | None:
         """The language of the texts, where it is known."""
         return None
@@ -154,7 +159,7 @@ class Transcribe(Work):
     beam: int | None = None
     """Readings that the search keeps; without it, what the checkpoint says, or 1."""
     lm: str | None = None
-    """A language model of words for a CTC checkpoint: an ARPA or KenLM file."""
+    """A language model of words for a CTC checkpoint: an ARPA or KenLM file, here or in a bucket."""
     lm_weight: float = 0.5
     """How much the language model counts."""
     word_bonus: float = 0.0
@@ -170,13 +175,17 @@ class Transcribe(Work):
         search: Mapping[str, str | int | float | bool | None] = {
             "language": self.language,
             "beam": self.beam,
-            "lm": self.lm,
             "lm_weight": self.lm_weight if self.lm else None,
             "word_bonus": self.word_bonus or None,
             "hotwords": " ".join(sorted(self.hotwords)) or None,
             "hotword_boost": self.hotword_boost if self.hotwords else None,
         }
         return {**super().decisive, **{name: value for name, value in search.items() if value is not None}}
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The language model."""
+        return {} if self.lm is None else {"lm": self.lm}
 
     @property
     def written(self) -> str | None:

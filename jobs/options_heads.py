@@ -59,8 +59,12 @@ class Align(Work):
     @property
     def decisive(self) -> Mapping[str, str | int | float | bool | None]:
         """The options that change times."""
-        told = {} if self.references is None else {"references": self.references}
-        return {**super().decisive, "job": "align", "longest_hours": self.longest_hours, **told}
+        return {**super().decisive, "job": "align", "longest_hours": self.longest_hours}
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The texts."""
+        return {} if self.references is None else {"references": self.references}
 
     def _numbers(self) -> Iterator[str]:
         yield from super()._numbers()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.finished import Finished, opened
 from jobs.options_looking import Reporting
 from jobs.page.comparison import Compared, compared
 from jobs.page.document import Contents, Shown, render
@@ -20,8 +21,8 @@ from jobs.page.listening import Listening, Wanted, rules
 from jobs.page.timeline import line, words_of
 from jobs.setup import SetupError
 from pipeline.latest import latest
-from pipeline.output import RUNS, Identity, read_identity
-from pipeline.storage import Store, StoreError
+from pipeline.output import RUNS, read_identity
+from pipeline.storage import Store
 
 __all__ = ["Reporting", "Written", "report"]
 
@@ -41,31 +42,26 @@ class Written:
     """Bytes."""
     seconds: float
     """That it took."""
+    note: str = ""
+    """What a reader must know of an output that is not finished."""
 
     def text(self) -> str:
         """For people."""
-        return f"{self.page}: {self.rows:,} rows, {self.size / MEGABYTE:.1f} MB, made in {self.seconds:.1f} s"
+        said = f"{self.page}: {self.rows:,} rows, {self.size / MEGABYTE:.1f} MB, made in {self.seconds:.1f} s"
+        return "\n".join(filter(None, [self.note, said]))
 
 
 def report(options: Reporting) -> Written:
     """Write the page; `SetupError` says why there is none."""
     began = time.monotonic()
-    store, identity = _opened(options)
-    history = runs(store)
-    run = _chosen(options, history)
-    contents = _contents(options, store, identity, history, run)
-    payload = render(contents).encode()
-    return Written(_write(options, store, payload), contents.findings.rows, len(payload), time.monotonic() - began)
-
-
-def _opened(options: Reporting) -> tuple[Store, Identity]:
     if problems := options.flaws():
         raise SetupError(problems)
-    try:
-        store = Store(options.output)
-        return store, read_identity(store)
-    except StoreError as error:
-        raise SetupError([f"{options.output} holds no output of steno: {error}"]) from error
+    found = opened(options.output)
+    history = runs(found.store)
+    contents = _contents(options, found, history, _chosen(options, history))
+    payload = render(contents).encode()
+    page = _write(options, found.store, payload)
+    return Written(page, contents.findings.rows, len(payload), time.monotonic() - began, found.note)
 
 
 def _chosen(options: Reporting, history: list[Run]) -> Run | None:
@@ -79,14 +75,15 @@ def _chosen(options: Reporting, history: list[Run]) -> Run | None:
     raise SetupError([f"run {options.run!r} wrote nothing into {options.output}; runs that did: {known}"])
 
 
-def _contents(options: Reporting, store: Store, identity: Identity, history: list[Run], run: Run | None) -> Contents:
+def _contents(options: Reporting, output: Finished, history: list[Run], run: Run | None) -> Contents:
+    store, identity = output.store, read_identity(output.store)
     found = survey(latest(store, NARROW), options.run)
     listening = Listening(
         store, rules(str(identity.options.get("channels", "mix"))), options.audio_megabytes * MEGABYTE
     )
     shown = [_shown(row, listening) for row in _chosen_rows(store, found.worst)]
     scope = "the whole table" if options.run is None else f"written by run {options.run}"
-    return Contents(options.output, scope, identity, found, history, run, shown)
+    return Contents(options.output, scope, output.note, identity, found, history, run, shown)
 
 
 def _chosen_rows(store: Store, keys: list[Key]) -> list[Row]:

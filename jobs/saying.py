@@ -15,6 +15,10 @@ from pipeline.storage import StoreError
 class Result(Protocol):
     """What such a job returns."""
 
+    @property
+    def note(self) -> str:
+        """What must be known of an output that is not finished; nothing where it is."""
+
     def text(self) -> str:
         """For people."""
 
@@ -32,4 +36,6 @@ def say(job: Callable[[], Result], telling: Telling) -> int:
         print("steno: stopped. Nothing of the output was changed.", file=sys.stderr)
         return INTERRUPTED
     print(json.dumps(found.record(), indent=2, ensure_ascii=False) if telling.as_json else found.text())
+    if found.note and (telling.as_json or not sys.stdout.isatty()):  # a file has it; who typed the command has not
+        print(f"steno: {found.note}", file=sys.stderr)
     return FINE

@@ -12,6 +12,7 @@ from models import CheckpointError, SourceError, SpeechModel, load_model
 from models.sources import fetch
 from pipeline.audio import AudioRules
 from pipeline.identity import weights_hash
+from pipeline.nearby import content_hash
 from pipeline.output import Identity, OutputDiffersError, check_identity
 from pipeline.storage import Store, StoreError
 from pipeline.tasks import Task
@@ -38,7 +39,7 @@ def checked(options: Work, task: Task, planning: Planning) -> Ready:
     store, storage = _output(options.output, problems)
     model = _model(options, task, problems)
     audio = None if model is None else _audio(options, task, model, problems)
-    identity = None if model is None else _identity(options)
+    identity = None if model is None else _identity(options, problems)
     meant = not options.flaws()
     if store is not None:
         problems += planning.flaws(store)
@@ -80,8 +81,16 @@ def _audio(options: Work, task: Task, model: SpeechModel, problems: list[str]) -
         return None
 
 
-def _identity(options: Work) -> Identity:
-    return Identity(options.model, None, weights_hash(Path(fetch(options.model))), options.decisive)
+def _identity(options: Work, problems: list[str]) -> Identity | None:
+    """What decides the words: of files that options name, what is in them."""
+    contents = {}
+    for name, url in options.files.items():
+        try:
+            contents[name] = f"content {content_hash(url)}"
+        except StoreError as error:
+            problems += [] if any(url in told for told in problems) else [f"{name}: {error}"]
+            return None
+    return Identity(options.model, None, weights_hash(Path(fetch(options.model))), {**options.decisive, **contents})
 
 
 def _others(store: Store, identity: Identity) -> list[str]:

@@ -117,6 +117,7 @@ def _shard(store: Store, shard: str, plan: pa.Table, fingerprint: str, verdict: 
         yield "its rows are not what its footer counts"
     rows = table.to_pylist()
     yield from _recordings(plan, rows)
+    yield from _frames(store, rows)
     for row in rows:
         yield from (f"{row['recording_id']}: {said}" for said in _row(row))
 
@@ -136,6 +137,15 @@ def _recordings(plan: pa.Table, rows: Sequence[Row]) -> Iterator[str]:
     yield from (f"{name}: in the table, and not planned" for name in strange)
     if not missing and not strange:
         yield "its recordings are not in the order of the plan"
+
+
+def _frames(store: Store, rows: Sequence[Row]) -> Iterator[str]:
+    """Files of frames that rows name, and that are not there."""
+    named = {str(name): row["recording_id"] for row in rows for name in _names(row["frame_files"])}
+    there: set[str] = set()
+    for folder in sorted({name.rpartition("/")[0] for name in named}):
+        there |= {entry.uri for entry in store.names(folder)}
+    yield from (f"{named[name]}: its frames in {name} are not there" for name in named if name not in there)
 
 
 def _row(row: Row) -> Iterator[str]:
@@ -160,6 +170,10 @@ def _times(segments: Sequence[Mapping[str, object]], seconds: float) -> Iterator
     for name, parts in (("segments", segments), ("words", words)):
         if any(_number(left["start"]) > _number(right["start"]) for left, right in pairwise(parts)):
             yield f"its {name} do not follow one another in time"
+
+
+def _names(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
 
 
 def _list(value: object) -> list[Mapping[str, object]]:

@@ -12,13 +12,13 @@ from typing import Protocol, runtime_checkable
 from models import SpeechModel
 from models.language_model import LanguageModel, LanguageModelError, load_language_model
 from models.protocol import CtcSearch, Generation, Padded, Refused, Search
-from models.sources import fetch
-from models.wanted import SourceError
 from pipeline.audio.rules import AudioRules
 from pipeline.decoding import Fields, decoded
+from pipeline.nearby import nearby
 from pipeline.own import place
 from pipeline.references import References
 from pipeline.stitching import Stitch, Texts
+from pipeline.storage import StoreError
 
 Row = Mapping[str, object]
 
@@ -68,7 +68,7 @@ class Transcription:
     language: str | None = None
     """What a checkpoint of several languages writes."""
     lm: str | None = None
-    """A language model of words, ARPA or KenLM."""
+    """A language model of words, ARPA or KenLM: a path or URL."""
     lm_weight: float = 0.5
     """What its log-probabilities are multiplied by."""
     word_bonus: float = 0.0
@@ -134,10 +134,10 @@ class Transcription:
         if self.lm is not None:
             try:
                 _language_model(self.lm)
-            except (LanguageModelError, SourceError, OSError) as error:
+            except (LanguageModelError, StoreError, OSError) as error:
                 yield f"lm: {error}"
 
 
 @cache
 def _language_model(ref: str) -> LanguageModel:
-    return load_language_model(fetch(ref) if "://" in ref else ref)
+    return load_language_model(nearby(ref))

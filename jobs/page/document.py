@@ -56,6 +56,8 @@ class Contents:
     output: str
     scope: str
     """The whole table, or a run's part of it."""
+    note: str
+    """That the output is not finished, where it is not."""
     identity: Identity
     findings: Findings
     history: Sequence[Run]

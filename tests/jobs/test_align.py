@@ -8,9 +8,13 @@ import pyarrow.dataset
 import pytest
 import soundfile
 
+from jobs.aligning import Align, task
 from jobs.cli import main
 from jobs.demo.truth import read_truth
 from jobs.exits import FINE, UNUSABLE
+from jobs.planning import Once
+from jobs.setup import Ready, SetupError, checked
+from pipeline.output import claim
 
 DEMO = Path(__file__).parents[2] / "jobs" / "demo"
 CORPUS, SPELLER = DEMO / "corpus", DEMO / "checkpoints" / "lasr"
@@ -75,6 +79,22 @@ def test_all_that_is_wrong_is_told_before_anything_starts(typed: Typed, tmp_path
     assert "longest_hours is 0.0: it must be more than 0" in lines[0]
     assert "a HubertForSequenceClassification cannot align: a checkpoint with a CTC head does" in lines[1]
     assert "none.txt" in lines[2]
+
+
+def test_texts_count_by_what_is_in_them_wherever_they_lie(tmp_path: Path) -> None:
+    def ready(texts: Path) -> Ready:
+        options = Align((str(CORPUS / "keywords"),), str(tmp_path / "out"), str(SPELLER), references=str(texts))
+        return checked(options, task(options), Once(options))
+
+    first, moved, changed = tmp_path / "texts", tmp_path / "moved", tmp_path / "changed"
+    first.write_text("a\tone\n")
+    moved.write_text("a\tone\n")
+    changed.write_text("a\ttwo\n")
+    begun = ready(first)
+    claim(begun.store, begun.identity)
+    assert ready(moved).identity.fingerprint == begun.identity.fingerprint
+    with pytest.raises(SetupError, match=r'option references: "content \w{16}" there, "content \w{16}" here'):
+        ready(changed)
 
 
 def test_a_model_that_writes_with_a_decoder_cannot_align(typed: Typed, tmp_path: Path) -> None:

@@ -273,6 +273,8 @@ def test_an_output_that_is_not_finished_is_exported_as_far_as_it_is(
     output = write_rows(tmp_path / "out", {"000001-000000-x": ROWS[:2]}, unfinished=["000001-000001-x"])
     assert main(["export", output, "--to", str(tmp_path / "to"), "--format", "srt"]) == FINE
     assert "1 of 2 shards are missing" in capsys.readouterr().out
+    assert main(["export", output, "--to", str(tmp_path / "to"), "--format", "srt", "--json"]) == FINE
+    assert "1 of 2 shards are missing" in capsys.readouterr().err, "a program may not look"
     assert len(list((tmp_path / "to").rglob("*.srt"))) == 2
 
 

@@ -18,6 +18,8 @@ from jobs.cli import main
 from jobs.exits import FINE, UNUSABLE
 from jobs.page.comparison import compared
 from jobs.page.timeline import LONGEST, Word, band, line
+from tests.jobs.finished import spoken
+from tests.jobs.finished import write_output as unfinished
 from tests.jobs.outputs import RUN, words, write_output
 
 DEMO = Path(__file__).parents[2] / "jobs" / "demo" / "corpus"
@@ -139,6 +141,17 @@ def test_what_cannot_be_reported_is_told(output: str, tmp_path: Path, capsys: py
     assert "holds no output of steno" in capsys.readouterr().err
     with pytest.raises(SetupError, match="audio_megabytes is -1"):
         report(Reporting(output, audio_megabytes=-1))
+
+
+def test_a_page_about_an_unfinished_output_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = unfinished(tmp_path / "out", [[spoken("a", "one")]], missing=2)
+    html = plain(page(output))
+    said = "The output is not finished: 2 of 3 shards are missing."
+    assert said in html
+    assert said in capsys.readouterr().out
+    empty = unfinished(tmp_path / "empty", [], missing=1)
+    assert main(["report", empty]) == UNUSABLE
+    assert "has no rows yet: 1 shards are planned, and none is done" in capsys.readouterr().err
 
 
 def test_a_page_can_be_written_elsewhere(output: str, tmp_path: Path) -> None:

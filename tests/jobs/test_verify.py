@@ -103,6 +103,18 @@ def test_each_damage_of_rows_is_named(damage: str, write: Callable[..., Path]) -
     assert any(complaint in problem for problem in problems), problems
 
 
+def test_frames_that_a_row_names_and_that_are_not_there_are_named(write: Callable[..., Path]) -> None:
+    names = [f"frames/000001-000000/{number:06}-00000.parquet" for number in range(2)]
+    output = write(lambda rows: rows[2].update(frame_files=names))
+    (output / names[0]).parent.mkdir(parents=True)
+    for name in names:
+        (output / name).write_bytes(b"frames")
+    assert found(output) == []
+    (output / names[1]).unlink()
+    (problem,) = found(output)
+    assert f"2.wav: its frames in {names[1]} are not there" in problem
+
+
 def test_another_models_file_is_named(write: Callable[..., Path]) -> None:
     assert any("made by another model" in problem for problem in found(write(fingerprint="0" * 16)))
 

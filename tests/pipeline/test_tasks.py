@@ -11,6 +11,7 @@ from models import load_model
 from models.model import SpeechModel
 from models.protocol import CtcSearch, Generation
 from pipeline.audio import AudioRules
+from pipeline.storage import Store
 from pipeline.tasks import Transcription
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
@@ -70,6 +71,20 @@ def test_what_a_model_cannot_do_is_said_in_the_users_words(
     (tmp_path / "lm.arpa").write_text("nonsense")
     assert "lm.arpa" in flaws(Transcription(beam=2, lm=str(tmp_path / "lm.arpa")), speller)
     assert "none.arpa" in flaws(Transcription(beam=2, lm=str(tmp_path / "none.arpa")), speller)
+
+
+def test_a_language_model_may_lie_in_a_bucket(
+    speller: SpeechModel, moto_s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STENOPOOL_CACHE", str(tmp_path / "cache"))
+    write_language_model(["bad cab", "a cab"], tmp_path / "lm.arpa")
+    Store(moto_s3).deposit("lm.arpa", str(tmp_path / "lm.arpa"))
+    asked = Transcription(beam=4, lm=f"{moto_s3}/lm.arpa")
+    assert not flaws(asked, speller)
+    search = asked.search(speller)
+    assert isinstance(search, CtcSearch)
+    assert search.language_model is not None
+    assert "none.arpa" in flaws(Transcription(beam=4, lm=f"{moto_s3}/none.arpa"), speller)
 
 
 def test_a_decoder_hears_no_context_and_writes_the_language_that_is_asked_for(
