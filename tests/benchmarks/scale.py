@@ -20,6 +20,8 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
+import ray
+from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 from ray.cluster_utils import Cluster
 
 from jobs.table import aligned
@@ -118,6 +120,8 @@ class Size:
     driver_peak_mib: int
     halves: float
     """Seconds of the second half, over those of the first."""
+    spilled: int
+    """Bytes that the engine wrote to disk for want of memory, since the cluster began."""
 
 
 class Stopped(Exception):  # noqa: N818
@@ -130,6 +134,7 @@ class Watching:
     def __init__(self, stop_at: int | None = None) -> None:
         self.began, self.stop_at = time.monotonic(), stop_at
         self.marks: list[tuple[float, int, int]] = []
+        self.spilled = 0
 
     def __call__(self, tally: Tally) -> None:
         """Note how far it is."""
@@ -189,9 +194,12 @@ def run(store: Store, address: str, watching: Watching) -> Tally:
     """As a job does it."""
     with flow.cluster(address) as resources, Lease(store, "scale") as lease:
         rules = Rules(store.url, "none", AudioRules(), Buckets())
-        return Passes(
+        tally = Passes(
             store, lease, rules, Device("none"), resources, Making("none", "scale", RATE), "f" * 16, watching
         ).run()
+        reply = get_memory_info_reply(get_state_from_address(ray.get_runtime_context().gcs_address))  # type: ignore[no-untyped-call]
+        watching.spilled = int(reply.store_stats.spilled_bytes_total)
+        return tally
 
 
 def grown(folder: str, recordings: int, shard_size: int, address: str) -> Size:
@@ -209,6 +217,7 @@ def grown(folder: str, recordings: int, shard_size: int, address: str) -> Size:
     return Size(
         recordings, -(-recordings // shard_size), spent, first, ended - first, recordings / (ended - first),
         (memory[-1] - before) / recordings, max(memory) >> 20, (ended - middle) / (middle - first),
+        watching.spilled,
     )  # fmt: skip
 
 
@@ -226,13 +235,24 @@ def taken_up(folder: str, recordings: int, shard_size: int, address: str) -> dic
 
 def table(sizes: Sequence[Size]) -> str:
     """For people."""
-    head = ("recordings", "shards", "plan s", "start-up s", "seconds", "per second", "driver B each", "MiB", "2nd half")
+    head = (
+        "recordings",
+        "shards",
+        "plan s",
+        "start-up s",
+        "seconds",
+        "per second",
+        "driver B each",
+        "MiB",
+        "2nd half",
+        "spilled B",
+    )
     rows = []
     for size in sizes:
         counts = (f"{size.recordings:,}", f"{size.shards:,}")
         seconds = tuple(f"{value:.1f}" for value in (size.plan_seconds, size.startup, size.seconds))
         memory = (f"{size.driver_growth:.0f}", f"{size.driver_peak_mib}")
-        rows.append((*counts, *seconds, f"{size.per_second:,.0f}", *memory, f"{size.halves:.2f}"))
+        rows.append((*counts, *seconds, f"{size.per_second:,.0f}", *memory, f"{size.halves:.2f}", f"{size.spilled:,}"))
     return aligned([head, *rows])
 
 
