@@ -28,7 +28,7 @@ from pipeline.quiet import quiet, unannounced
 from pipeline.reading import WORK, Reader, Rules
 from pipeline.standing import Watchman
 from pipeline.tally import Standing
-from pipeline.vigil import beginning, vigil
+from pipeline.vigil import begin, vigil
 
 ROUND = 20_000
 """Shards that the engine is given at once: its bookkeeping grows with them."""
@@ -180,8 +180,8 @@ def cluster(
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_task_oom_retries", "2")
     quiet()
-    with unannounced(), beginning():
-        _start(address, cpus, folder, metrics_port)
+    with unannounced():
+        begin(lambda: _start(address, cpus, folder, metrics_port))
     try:
         with vigil():
             yield resources(machines(), pool)

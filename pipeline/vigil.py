@@ -5,7 +5,7 @@ The part of the engine that a driver talks to listens on a socket of this machin
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,8 @@ SOCKETS = Path("/proc/net/unix")
 EVERY = 0.5
 """Seconds between two looks."""
 
+STARTS, LATE = 3, "timed out during startup"
+"""How often an engine that is late is started, and what it says then."""
 WAKE = signal.SIGUSR2
 """Not Ctrl-C's signal: a shell lets its background jobs ignore that one."""
 
@@ -48,13 +50,17 @@ def vigil() -> Iterator[None]:
             signal.signal(WAKE, before)
 
 
-@contextmanager
-def beginning() -> Iterator[None]:
-    """An engine that does not come up is told in words: what it raises is a bare `Exception`."""
+def begin(start: Callable[[], None], times: int = STARTS) -> None:
+    """Start the engine; one that does not come up is told in words: what it raises is a bare `Exception`.
+
+    Its patience with a machine that is busy with other things ends after 30 seconds: then it is asked again.
+    """
     try:
-        yield
+        start()
     except Exception as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
+        if times > 1 and LATE in said[-1]:
+            return begin(start, times - 1)
         raise EngineLostError(_lost(f"the engine could not be started ({said[-1]})")) from error
 
 

@@ -8,7 +8,7 @@ import pytest
 from ray.exceptions import ActorDiedError
 
 from pipeline import vigil as watching
-from pipeline.vigil import EngineLostError, beginning, vigil
+from pipeline.vigil import EngineLostError, begin, vigil
 
 
 @pytest.fixture
@@ -40,9 +40,28 @@ def test_an_engine_that_gives_up_is_told_in_words(sockets: Path) -> None:
         raise ActorDiedError
 
 
-def test_an_engine_that_does_not_come_up_is_told_in_words() -> None:
-    with pytest.raises(EngineLostError, match="could not be started"), beginning():
-        raise Exception("the current node timed out")  # as the engine does
+@pytest.mark.parametrize(("said", "starts"), [("no such address", 1), ("The node timed out during startup.", 3)])
+def test_an_engine_that_does_not_come_up_is_told_in_words(said: str, starts: int) -> None:
+    started: list[str] = []
+
+    def start() -> None:
+        started.append(said)
+        raise Exception(said)  # as the engine does
+
+    with pytest.raises(EngineLostError, match="could not be started"):
+        begin(start)
+    assert len(started) == starts
+
+
+def test_an_engine_that_is_late_is_started_again() -> None:
+    late = iter([True, False])
+
+    def start() -> None:
+        if next(late):
+            raise Exception("The current node timed out during startup. This could happen")
+
+    begin(start)
+    assert not list(late)
 
 
 def test_nothing_happens_after_the_run(sockets: Path) -> None:
