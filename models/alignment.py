@@ -6,7 +6,7 @@ say that they are not aligned. Symbols without a sound get the place between the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import inf
 
@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from models.clock import Whole
+from models.hush import nowhere
 from models.lattice import Path, find_long_path, find_paths
 from models.protocol import FrameLogits
 from models.spelling import Spelling
-from models.transcript import Scribe, time_words
+from models.transcript import Scribe
+from models.word_times import Placed
 
 STAR_COST = 0.1
 """What a star's frame costs, in nats, so that it takes no more than is left."""
@@ -27,6 +29,16 @@ LONG_CELLS = 1 << 26
 """Frames times states of a clip that is aligned in a band."""
 GROUP_CELLS = 1 << 27
 """Frames times states that are aligned together."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What is known of a clip beside what the model says."""
+
+    samples: int
+    """Its length."""
+    quiet: Whole
+    """(stretches, 2) samples in which nothing is heard, as far as that is known."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +91,9 @@ class _Labelled:
 
 
 def align(
-    logits: FrameLogits, texts: Sequence[str], samples: Sequence[int], scribe: Scribe, blank: int
+    logits: FrameLogits, texts: Sequence[str], sounds: Sequence[Sound], scribe: Scribe, blank: int
 ) -> list[Alignment]:
-    """Align each clip's text; `samples` are the clips' lengths."""
+    """Align each clip's text."""
     star = logits.logits.shape[-1]
     labelled = [label(scribe.vocabulary.spell(text), star, scribe.vocabulary.delimiter) for text in texts]
     frames = logits.lengths.tolist()
@@ -91,8 +103,8 @@ def align(
         emissions = with_star(logits.logits[group, :longest])
         for i, path in zip(group, _paths(emissions, [frames[i] for i in group], labelled, group, blank), strict=True):
             paths[i] = path
-    rows = zip(logits.logits, frames, paths, labelled, samples, strict=True)
-    return [_alignment(clip[:n], path, text, size, scribe=scribe, blank=blank) for clip, n, path, text, size in rows]
+    rows = zip(logits.logits, frames, paths, labelled, sounds, strict=True)
+    return [_alignment(clip[:n], path, text, sound, scribe=scribe, blank=blank) for clip, n, path, text, sound in rows]
 
 
 def label(spellings: Sequence[Spelling], star: int, delimiter: int | None) -> _Labelled:
@@ -143,14 +155,14 @@ def _paths(
     return find_paths(emissions, frames, labels, blank)
 
 
-def _alignment(logits: Tensor, path: Path, text: _Labelled, samples: int, *, scribe: Scribe, blank: int) -> Alignment:
+def _alignment(logits: Tensor, path: Path, text: _Labelled, sound: Sound, *, scribe: Scribe, blank: int) -> Alignment:
     fits = len(path.states) > 0 or not text.labels
     spans, scores = _spans(logits, path, text)
-    words = _words(text, spans, scores, samples, scribe)
+    words = _words(text, spans, scores, sound, scribe)
     peaks = _peaks(logits, blank)
-    at = scribe.clock.at(peaks, samples)
+    at = scribe.clock.at(peaks, sound.samples)
     inside = np.zeros(len(at), bool)
-    for word in words:
+    for word in _words(text, spans, scores, replace(sound, quiet=nowhere()), scribe):
         inside |= (at >= word.start) & (at < word.end)
     known = scores[[owner >= 0 and not _unknown(text.spellings[owner]) for owner in text.owners]]
     return Alignment(
@@ -190,15 +202,14 @@ def _spans(logits: Tensor, path: Path, text: _Labelled) -> tuple[Whole, npt.NDAr
 
 
 def _words(
-    text: _Labelled, spans: Whole, scores: npt.NDArray[np.float32], samples: int, scribe: Scribe
+    text: _Labelled, spans: Whole, scores: npt.NDArray[np.float32], sound: Sound, scribe: Scribe
 ) -> list[AlignedWord]:
     """Words that have labels, timed by them; the others between."""
     owners = np.array(text.owners, np.int64)
-    placed = [int(word) for word in np.unique(owners[owners >= 0])] if spans.any() else []
-    members = [np.flatnonzero(owners == word) for word in placed]
-    firsts, ends = [int(spans[i[0], 0]) for i in members], [int(spans[i[-1], 1]) for i in members]
-    times = dict(zip(placed, time_words(firsts, ends, scribe.clock, samples, scribe.reach).tolist(), strict=True))
-    heard = {word: float(scores[i].mean()) for word, i in zip(placed, members, strict=True)}
+    members = {int(word): np.flatnonzero(owners == word) for word in np.unique(owners[owners >= 0]) if spans.any()}
+    placed = [_placed(text.spellings[word], spans[labels]) for word, labels in members.items()]
+    times = dict(zip(members, scribe.times(placed, sound.quiet, sound.samples).tolist(), strict=True))
+    heard = {word: float(scores[labels].mean()) for word, labels in members.items()}
     words: list[AlignedWord] = []
     for known, group in groupby(
         range(len(text.spellings)), key=lambda i: i in times and not _unknown(text.spellings[i])
@@ -207,9 +218,14 @@ def _words(
         if known:
             words += [_word(text.spellings[i], times[i], heard[i], aligned=True) for i in run]
         else:
-            here = _room(run, times, words, samples)
+            here = _room(run, times, words, sound.samples)
             words += _shared([text.spellings[i] for i in run], *here)
     return words
+
+
+def _placed(spelling: Spelling, spans: Whole) -> Placed:
+    first, last = spans[0].tolist(), spans[-1].tolist()
+    return Placed((first[0], first[1]), (last[0], last[1]), len(spelling.word), len(spans))
 
 
 def _room(run: Sequence[int], times: dict[int, list[int]], before: Sequence[AlignedWord], samples: int) -> list[int]:

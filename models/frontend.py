@@ -13,7 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.clock import Clock
+from models.hush import Loudness
 from models.protocol import Padded, Samples
+
+TINY = 1e-20
+"""The power of digital silence."""
 
 
 class Frontend(Protocol):
@@ -36,6 +41,10 @@ class Frontend(Protocol):
 
     def __call__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> Padded:
         """1-D clips -> padded inputs."""
+        ...
+
+    def loudness(self, batch: Padded) -> Loudness:
+        """How loud the clips are, every hundredth of a second or so."""
         ...
 
 
@@ -62,6 +71,16 @@ class Waveform:
         """1-D clips -> (clips, samples)."""
         return _padded(clips, self._prepare, (), device)
 
+    def loudness(self, batch: Padded) -> Loudness:
+        """Of what changes from sample to sample, so that neither a constant nor hum counts."""
+        step = self.sample_rate // 100
+        clips, steps = batch.inputs.shape[0], (batch.inputs.shape[1] - 1) // step
+        changes = batch.inputs[:, 1 : 1 + steps * step] - batch.inputs[:, : steps * step]
+        powers = changes.view(clips, steps, step).square_().sum(2)
+        levels = (powers[:, :-2] + powers[:, 1:-1] + powers[:, 2:]).clamp_min(TINY).log()
+        lengths = tuple(max(0, (length - 1) // step - 2) for length in batch.lengths.tolist())
+        return Loudness(levels, lengths, Clock(step, step))
+
     def _prepare(self, samples: Tensor) -> Tensor:
         if not self.normalize or not len(samples):
             return samples
@@ -85,6 +104,10 @@ class LogMel:
     def __call__(self, clips: Sequence[Samples], device: str | torch.device = "cpu") -> Padded:
         """1-D clips -> (clips, frames, mels)."""
         return _padded(clips, self._prepare, (self.mels,), device)
+
+    def loudness(self, batch: Padded) -> Loudness:
+        """Over all bands alike."""
+        return _banded(batch, self.hop, self.window)
 
     def _prepare(self, samples: Tensor) -> Tensor:
         """The transform is in float64: in a loud tone's frame, float32 drowns the quiet bands."""
@@ -128,6 +151,10 @@ class Fbank:
         """1-D clips -> (clips, frames, mels)."""
         return _padded(clips, self._prepare, (self.mels,), device)
 
+    def loudness(self, batch: Padded) -> Loudness:
+        """Over all bands alike."""
+        return _banded(batch, self.hop, self.window)
+
     def _prepare(self, samples: Tensor) -> Tensor:
         if len(samples) < self.window:
             return samples.new_zeros(0, self.mels)
@@ -153,6 +180,11 @@ class Fbank:
         variance, mean = torch.var_mean(mels, 0, correction=0)
         centred = mels - mean if self.center else mels
         return centred / torch.where(variance > 0, variance, 1.0).sqrt() if self.scale else centred
+
+
+def _banded(batch: Padded, hop: int, window: int) -> Loudness:
+    clock = Clock(hop, (window - hop) // 2)
+    return Loudness(batch.inputs.mean(2), tuple(batch.lengths.tolist()), clock)
 
 
 @cache

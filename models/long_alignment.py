@@ -7,14 +7,15 @@ Where nothing was heard, because there was nothing to hear, frames that are sure
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from models.alignment import Alignment, align
+from models.alignment import Alignment, Sound, align
 from models.clock import Clock, Timeline, Whole
+from models.hush import nowhere
 from models.protocol import FrameLogits
 from models.transcript import Scribe
 
@@ -33,6 +34,8 @@ class Part:
     core: tuple[int, int]
     """Samples of the recording that the window answers for; beyond its ends where the first and last frames are to be
     kept, whose middles may lie outside."""
+    quiet: Whole = field(default_factory=nowhere)
+    """(stretches, 2) samples of the window in which nothing is heard, as far as that is known."""
 
 
 def align_parts(parts: Sequence[Part], text: str, samples: int, scribe: Scribe, blank: int) -> Alignment | None:
@@ -54,7 +57,25 @@ def align_parts(parts: Sequence[Part], text: str, samples: int, scribe: Scribe, 
     timeline = Timeline(np.append(np.concatenate(times), times[-1][-1] + scribe.clock.step))
     frames = torch.cat(rows)
     whole = FrameLogits(frames[None], torch.tensor([len(frames)]))
-    return align(whole, [text], [samples], replace(scribe, clock=timeline), blank)[0]
+    sound = Sound(samples, _quiet([part for part, *_ in owned], samples))
+    return align(whole, [text], [sound], replace(scribe, clock=timeline), blank)[0]
+
+
+def _quiet(parts: Sequence[Part], samples: int) -> Whole:
+    """Where the recording is quiet: in the windows, each inside its core, and between them.
+
+    What two windows say of one pause is joined where their cores meet.
+    """
+    stretches: list[Whole] = []
+    heard = 0
+    for part in parts:
+        begin, end = (int(edge) for edge in np.clip(part.core, 0, samples))
+        stretches += [np.array([[heard, begin]]), (part.quiet + part.start).clip(begin, end)]
+        heard = end
+    edges = np.concatenate([*stretches, np.array([[heard, samples]])])
+    edges = edges[edges[:, 0] < edges[:, 1]]
+    apart = np.append(True, edges[1:, 0] > edges[:-1, 1]) if len(edges) else np.zeros(0, bool)
+    return np.stack([edges[apart, 0], edges[np.append(apart[1:], True), 1]], 1) if len(edges) else edges
 
 
 def _owned(part: Part, clock: Clock) -> tuple[int, Whole]:

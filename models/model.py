@@ -11,11 +11,12 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
-from models.alignment import Alignment, align
-from models.clock import Clock, make_clock
+from models.alignment import Alignment, Sound, align
+from models.clock import Clock, Whole, make_clock
 from models.encoder import Encoder
 from models.frontend import Frontend
 from models.heads import CtcHead, Head, Places, Reading
+from models.hush import LEAST_SECONDS, find_quiet
 from models.layers import packing
 from models.layers.packing import Packed
 from models.protocol import (
@@ -33,8 +34,9 @@ from models.protocol import (
     TokenLogits,
     Tokens,
 )
-from models.transcript import PAUSE_SECONDS, REACH_SECONDS, Scribe, Transcript
+from models.transcript import PAUSE_SECONDS, Scribe, Transcript
 from models.vocabulary import Vocabulary
+from models.word_times import REACH_SECONDS
 from models.writer import BareDecoder, Writer
 
 GROUP_FRAMES = 768
@@ -105,7 +107,9 @@ class SpeechModel(nn.Module):
             return predictions
         for index, prediction in zip(places.read, self.head.predict(reading, told), strict=True):
             predictions[index] = prediction
-        return predictions
+        if self.head.search is None:
+            return predictions
+        return [_in_quiet(found, quiet) for found, quiet in zip(predictions, self.quiet(batch), strict=True)]
 
     def transcribe(
         self, clips: Sequence[Samples], search: Search | None = None, pause_seconds: float = PAUSE_SECONDS
@@ -142,11 +146,16 @@ class SpeechModel(nn.Module):
         assert isinstance(output, FrameLogits)
         inputs = [int(length) for length in batch.lengths]
         samples = [(n - 1) * self.frontend.hop + self.frontend.window if n else 0 for n in inputs]
-        aligned = align(output, texts, samples, scribe, self.head.config.pad_token_id)
+        sounds = [Sound(n, quiet) for n, quiet in zip(samples, self.quiet(batch), strict=True)]
+        aligned = align(output, texts, sounds, scribe, self.head.config.pad_token_id)
         return [
             alignment if refusal is None else Refused(refusal)
             for alignment, refusal in zip(aligned, batch.refusals, strict=True)
         ]
+
+    def quiet(self, batch: Padded) -> list[Whole]:
+        """Where nothing is heard in each clip: (stretches, 2) samples."""
+        return find_quiet(self.frontend.loudness(batch), round(LEAST_SECONDS * self.sample_rate))
 
     def hidden_states(self, batch: Padded) -> LayerStates:
         """Every state of the encoder, padded."""
@@ -270,6 +279,10 @@ class SpeechModel(nn.Module):
         lengths = batch.lengths[list(indices)].tolist()
         inputs = batch.inputs[list(indices), : max(lengths)].to(self.device)
         return self.encoder.extract(inputs, lengths)
+
+
+def _in_quiet(prediction: Prediction, quiet: Whole) -> Prediction:
+    return replace(prediction, quiet=quiet) if isinstance(prediction, Tokens) else prediction
 
 
 def _refused(prediction: Prediction) -> Refused:

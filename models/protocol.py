@@ -4,7 +4,7 @@ Every tensor that leaves `SpeechModel` is padded; `lengths` says how much of eac
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -205,6 +205,8 @@ class Tokens:
     """Mean posterior of each token over its frames, in [0, 1]."""
     alternatives: "tuple[Alternative, ...]" = ()
     """The best readings in order, the chosen one first; empty unless several were asked for."""
+    quiet: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    """(stretches, 2) samples of the clip in which nothing is heard, as far as that is known."""
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,13 @@ confidence estimates the share of words that are right.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from models.clock import Clock, Timeline, Whole
 from models.protocol import Tokens
 from models.vocabulary import Vocabulary
+from models.word_times import Placed, time_words
 
 PAUSE_SECONDS = 0.5
 """Silence between two words that makes two segments of them."""
-REACH_SECONDS = 0.08
-"""How far a word is heard before its first token and after its last, at most."""
 
 
 @dataclass(frozen=True)
@@ -84,28 +81,19 @@ class Scribe:
     def words(self, tokens: Tokens, samples: int) -> list[Word]:
         """The words that tokens write, timed by their frames."""
         spelled = self.vocabulary.words(tokens.ids.tolist())
-        firsts = [int(tokens.starts[word.first]) for word in spelled]
-        ends = [int(tokens.ends[word.last - 1]) for word in spelled]
-        times = time_words(firsts, ends, self.clock, samples, self.reach).tolist()
+        frames = list(zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True))
+        placed = [
+            Placed(frames[word.first], frames[word.last - 1], len(word.text), word.last - word.first)
+            for word in spelled
+        ]
+        times = self.times(placed, tokens.quiet, samples).tolist()
         confidences = [float(tokens.scores[word.first : word.last].min().clip(0, 1)) for word in spelled]
         rows = zip(spelled, times, confidences, strict=True)
         return [Word(word.text, start, end, confidence) for word, (start, end), confidence in rows]
 
-
-def time_words(firsts: Sequence[int], ends: Sequence[int], clock: Clock | Timeline, samples: int, reach: int) -> Whole:
-    """Where words begin and end (words, 2), from the first frame of each and one past its last.
-
-    Tokens are short peaks inside longer sounds: what lies between two words is shared between them, up to `reach`
-    samples each. What comes before the first and after the last belongs to them, as far as it reaches.
-    """
-    if not len(firsts):
-        return np.zeros((0, 2), np.int64)
-    starts = np.maximum.accumulate(clock.at(firsts, samples))
-    heard = np.maximum(starts, clock.at(ends, samples))
-    heard[:-1] = np.minimum(heard[:-1], starts[1:])
-    halves = (starts[1:] - heard[:-1]) // 2
-    before, after = np.append(starts[0], halves), np.append(halves, samples - heard[-1])
-    return np.stack([starts - before.clip(max=reach), heard + after.clip(max=reach)], 1)
+    def times(self, words: Sequence[Placed], quiet: Whole, samples: int) -> Whole:
+        """Where words begin and end: (words, 2)."""
+        return time_words(words, self.clock, quiet, samples=samples, reach=self.reach)
 
 
 def split_at_pauses(words: Sequence[Word], pause: int) -> Iterator[list[Word]]:

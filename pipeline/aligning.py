@@ -7,6 +7,7 @@ its pieces come in one batch, and its length has a limit.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from models import SpeechModel
@@ -22,8 +23,8 @@ from pipeline.schema import EMPTY, OK
 from pipeline.stitching import Making, Piece, Row, Stitch, Texts
 from pipeline.storage import StoreError
 
-SCORES = "scores"
-"""What a piece's frames say, on their way from `hear` to `settle`; they do not leave the actor."""
+SCORES, QUIET = "scores", "quiet"
+"""What a piece's frames say and where it is quiet, on the way from `hear` to `settle`; they do not leave the actor."""
 LONGER, SHORTER = 1.25, 0.8
 """A text is longer than its audio when it has so many times the tokens that the model reads by itself (and a few more);
 shorter, when less than this share of them falls inside its words."""
@@ -64,8 +65,11 @@ class Aligning:
             output = model(batch)
         assert isinstance(output, FrameLogits)
         scores = output.logits.log_softmax(-1).cpu()
-        rows = zip(scores, output.lengths.tolist(), batch.refusals, strict=True)
-        return [{SCORES: clip[:frames].clone()} if why is None else Refused(why) for clip, frames, why in rows]
+        rows = zip(scores, output.lengths.tolist(), model.quiet(batch), batch.refusals, strict=True)
+        return [
+            {SCORES: clip[:frames].clone(), QUIET: quiet} if why is None else Refused(why)
+            for clip, frames, quiet, why in rows
+        ]
 
     def settle(
         self, model: SpeechModel, owners: Sequence[Row], heard: Sequence[Fields | Refused]
@@ -112,10 +116,10 @@ def _recordings(owners: Sequence[Row]) -> list[list[int]]:
 
 
 def _part(owner: Row, heard: Fields | Refused) -> Part | None:
-    scores = None if isinstance(heard, Refused) else heard.get(SCORES)
-    if not isinstance(scores, torch.Tensor):
+    scores, quiet = (None, None) if isinstance(heard, Refused) else (heard.get(SCORES), heard.get(QUIET))
+    if not isinstance(scores, torch.Tensor) or not isinstance(quiet, np.ndarray):
         return None
-    return Part(scores, place(owner)[0], core(owner))
+    return Part(scores, place(owner)[0], core(owner), quiet)
 
 
 def _aligned(model: SpeechModel, parts: Sequence[Part], first: Row, last: Row) -> Fields:

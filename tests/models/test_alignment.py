@@ -6,8 +6,9 @@ import torch
 
 from models import alignment as module
 from models import load_model
-from models.alignment import Alignment, align
+from models.alignment import Alignment, Sound, align
 from models.clock import Clock
+from models.hush import nowhere
 from models.letters import write_letters
 from models.protocol import FrameLogits, Refused
 from models.transcript import Scribe
@@ -38,7 +39,7 @@ def said(vocabulary: Vocabulary, *heard: tuple[str, int], frames: int = 100) -> 
 
 def laid(vocabulary: Vocabulary, text: str, *heard: tuple[str, int], frames: int = 100) -> Alignment:
     scribe = Scribe(vocabulary, Clock(10, 0), reach=0, pause=100)
-    return align(said(vocabulary, *heard, frames=frames), [text], [10 * frames], scribe, BLANK)[0]
+    return align(said(vocabulary, *heard, frames=frames), [text], [Sound(10 * frames, nowhere())], scribe, BLANK)[0]
 
 
 def test_words_stand_where_they_are_heard(vocabulary: Vocabulary) -> None:

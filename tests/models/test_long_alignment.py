@@ -45,8 +45,8 @@ def corpus() -> Corpus:
     return Corpus(
         model,
         [
-            Part(score, begin, (begin, begin + len(clip)))
-            for score, begin, clip in zip(scores, starts[:-1], clips, strict=True)
+            Part(score, begin, (begin, begin + len(clip)), quiet)
+            for score, begin, clip, quiet in zip(scores, starts[:-1], clips, model.quiet(batch), strict=True)
         ],
         [truth.text for truth in known],
         [moved(word, start) for each, start in places for word in each.words],
@@ -61,7 +61,7 @@ def moved(word: AlignedWord, by: int) -> AlignedWord:
 def aligned(corpus: Corpus, times: int = 1) -> Alignment:
     """The corpus, so many times over."""
     parts = [
-        Part(part.scores, part.start + by, (part.core[0] + by, part.core[1] + by))
+        Part(part.scores, part.start + by, (part.core[0] + by, part.core[1] + by), part.quiet)
         for by in (corpus.samples * turn for turn in range(times))
         for part in corpus.parts
     ]
@@ -104,7 +104,7 @@ def test_silence_between_windows_keeps_the_words_after_it_in_their_place(corpus:
     """A window of digital silence is not heard: a minute is missing between two clips."""
     by = 60 * 16_000
     first, second = corpus.parts[:2]
-    late = Part(second.scores, second.start + by, (second.core[0] + by, second.core[1] + by))
+    late = Part(second.scores, second.start + by, (second.core[0] + by, second.core[1] + by), second.quiet)
     text = " ".join(corpus.texts[:2])
     blank = corpus.model.head.config.pad_token_id  # type: ignore[union-attr]
     found = align_parts([first, late], text, late.core[1], corpus.model.scribe(), blank)
@@ -123,8 +123,9 @@ def test_windows_that_overlap_give_each_frame_once(corpus: Corpus) -> None:
     frames, step = len(part.scores), corpus.model.clock.step
     middle, around = frames // 2, 12
     edge = part.start + step * middle
-    left = Part(part.scores[: middle + around], part.start, (part.start, edge))
-    right = Part(part.scores[middle - around :], part.start + step * (middle - around), (edge, part.core[1]))
+    later = step * (middle - around)
+    left = Part(part.scores[: middle + around], part.start, (part.start, edge), part.quiet)
+    right = Part(part.scores[middle - around :], part.start + later, (edge, part.core[1]), part.quiet - later)
     blank = corpus.model.head.config.pad_token_id  # type: ignore[union-attr]
     whole, cut = (
         align_parts(parts, corpus.texts[1], part.core[1], corpus.model.scribe(), blank)

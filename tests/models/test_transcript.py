@@ -11,7 +11,7 @@ from models import SpeechModel, load_model
 from models.clock import Clock
 from models.letters import write_letters
 from models.protocol import CtcSearch, Refused, Tokens
-from models.transcript import Scribe, Transcript, time_words
+from models.transcript import Scribe, Transcript
 from models.vocabulary import Vocabulary, read_vocabulary
 from tests.models.reference import noise, published
 
@@ -61,22 +61,6 @@ def test_words_are_timed_by_their_tokens_and_split_where_nothing_is_said(vocabul
 def test_a_clip_without_a_word_has_an_empty_transcript(vocabulary: Vocabulary) -> None:
     nothing = Tokens(*(np.empty(0, np.int32),) * 3, np.empty(0, np.float32))
     assert Scribe(vocabulary, CLOCK, 640, 8000).transcript(nothing, 0) == Transcript("", 0.0, ())
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 9)), max_size=12),
-    st.integers(-500, 2000),
-    st.integers(0, 100_000),
-    st.integers(0, 5000),
-)
-def test_words_are_in_order_and_inside_the_clip(
-    spans: list[tuple[int, int]], first: int, samples: int, reach: int
-) -> None:
-    """Even where frames are not, as a decoder's may be."""
-    times = time_words([a for a, _ in spans], [a + n for a, n in spans], Clock(320, first), samples, reach)
-    flat = times.flatten()
-    assert (np.diff(flat) >= 0).all()
-    assert ((flat >= 0) & (flat <= samples)).all()
 
 
 @settings(deadline=None, max_examples=15)
