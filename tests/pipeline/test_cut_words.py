@@ -1,0 +1,78 @@
+"""A long recording that is cut reads no worse than it reads whole, minutes of speech by trained checkpoints.
+
+The demo's checkpoints have heard nothing but sentences: whole minutes are strange to them, so it is not the same words
+that are asked for, but that cutting costs none.
+"""
+
+import io
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import soundfile
+
+from jobs.demo.truth import read_truth
+from models import load_model
+from models.transcript import Transcript
+from pipeline.audio import AudioRules
+from pipeline.bucketing import Buckets
+from pipeline.gathering import Gathering
+from pipeline.inference import Device, Listener
+from pipeline.output import add_generation, plan_name
+from pipeline.plan import plan
+from pipeline.planfile import shards, write_plan
+from pipeline.reading import WORK, Reader, Rules
+from pipeline.schema import Samples
+from pipeline.scoring import word_edits
+from pipeline.stitching import Making
+from pipeline.storage import Store
+
+DEMO = Path("jobs/demo")
+RATE = 16_000
+
+
+def run_on(seconds: float) -> tuple[Samples, str]:
+    """Sentences of the corpus, one after the other, and what they say."""
+    said = {Path(truth.file).name: truth.text for truth in read_truth(DEMO / "corpus")}
+    spoken: list[Samples] = []
+    texts: list[str] = []
+    for path in cycle(sorted((DEMO / "corpus" / "loose").glob("flac-*.flac"))):
+        samples, rate = soundfile.read(path, dtype="float32")
+        assert rate == RATE
+        spoken.append(samples)
+        texts.append(said[path.name])
+        if sum(map(len, spoken)) >= seconds * RATE:
+            break
+    return np.concatenate(spoken), " ".join(texts)
+
+
+def cut(model: str, recording: Path, output: Path) -> str:
+    """The recording's text as a run makes it."""
+    file = io.BytesIO()
+    write_plan(plan([str(recording)]), file)
+    store = Store(str(output))
+    add_generation(store, 1, file.getvalue())
+    with store.open(plan_name(1)) as planned:
+        work = [{"plan": plan_name(1), **vars(place), "done": []} for place in shards(planned)]
+    reader, listener = Reader(Rules(store.url, model, AudioRules(), Buckets())), Listener(Device(model))
+    gathering = Gathering(Making(model, "run", RATE))
+    batches = reader(pa.Table.from_pylist(work, WORK))
+    (whole,) = [whole for batch in batches for whole in gathering.take(listener(batch))]
+    (text,) = whole.table["text"].to_pylist()
+    assert isinstance(text, str)
+    return text
+
+
+@pytest.mark.parametrize(
+    "name", ["lasr", *(pytest.param(name, marks=pytest.mark.slow) for name in ("hubert", "unispeech", "sew-d"))]
+)
+def test_cutting_costs_no_words(name: str, tmp_path: Path) -> None:
+    (samples, said), model = run_on(120.0), str(DEMO / "checkpoints" / name)
+    soundfile.write(tmp_path / "long.flac", samples, RATE)
+    (whole,) = load_model(model).transcribe([samples])
+    assert isinstance(whole, Transcript)
+    pieces = cut(model, tmp_path / "long.flac", tmp_path / "out")
+    assert len(pieces.split()) > 200
+    assert word_edits(said, pieces).rate <= word_edits(said, whole.text).rate + 0.005
