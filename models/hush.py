@@ -52,6 +52,15 @@ def nowhere() -> Whole:
     return np.zeros((0, 2), np.int64)
 
 
+def loud_shares(quiet: Whole, clock: Clock, frames: int) -> npt.NDArray[np.float64]:
+    """The share of each frame that is not quiet."""
+    edges = clock.first + clock.step * np.arange(frames + 1, dtype=np.int64)
+    inside = quiet.clip(edges[0], edges[-1])
+    before = np.append(0, (inside[:, 1] - inside[:, 0]).cumsum())
+    known = np.concatenate([edges[:1], inside.flatten()]), np.append(0, before.repeat(2)[1:-1])
+    return 1 - np.diff(np.interp(edges, *known)) / clock.step
+
+
 def _stretches(levels: npt.NDArray[np.float64], clock: Clock, least: int) -> Whole:
     if not len(levels):
         return nowhere()

@@ -16,7 +16,7 @@ from models.clock import Clock, Whole, make_clock
 from models.encoder import Encoder
 from models.frontend import Frontend
 from models.heads import CtcHead, Head, Places, Reading
-from models.hush import LEAST_SECONDS, find_quiet
+from models.hush import LEAST_SECONDS, find_quiet, loud_shares
 from models.layers import packing
 from models.layers.packing import Packed
 from models.protocol import (
@@ -63,7 +63,7 @@ class SpeechModel(nn.Module):
         """The published class name."""
         self.vocabulary = vocabulary
         """Ids to text, where the checkpoint has a vocabulary."""
-        if isinstance(head, CtcHead):
+        if isinstance(head, CtcHead | Writer):
             head.vocabulary = vocabulary
         self.labels = labels
         """Names of a classifier's scores, in order."""
@@ -105,11 +105,25 @@ class SpeechModel(nn.Module):
         reading, places = self._read(batch)
         if not places.read:
             return predictions
-        for index, prediction in zip(places.read, self.head.predict(reading, told), strict=True):
-            predictions[index] = prediction
         if self.head.search is None:
-            return predictions
-        return [_in_quiet(found, quiet) for found, quiet in zip(predictions, self.quiet(batch), strict=True)]
+            found = self.head.predict(reading, told)
+        else:
+            quiet = self.quiet(batch)
+            found = self._spelled(reading, told, [quiet[clip] for clip in places.read])
+        for index, prediction in zip(places.read, found, strict=True):
+            predictions[index] = prediction
+        return predictions
+
+    def _spelled(self, reading: Reading, search: Search | None, quiet: Sequence[Whole]) -> list[Prediction]:
+        """Predictions that know where their clips are quiet."""
+        if isinstance(self.head, Writer):
+            frames = zip(quiet, reading[0].lengths, strict=True)
+            loud = [loud_shares(each, self.clock, count) for each, count in frames]
+            found: Sequence[Prediction] = self.head.predict(reading, search, loud)
+        else:
+            found = self.head.predict(reading, search)
+        pairs = zip(found, quiet, strict=True)
+        return [replace(one, quiet=each) if isinstance(one, Tokens) else one for one, each in pairs]
 
     def transcribe(
         self, clips: Sequence[Samples], search: Search | None = None, pause_seconds: float = PAUSE_SECONDS
@@ -279,10 +293,6 @@ class SpeechModel(nn.Module):
         lengths = batch.lengths[list(indices)].tolist()
         inputs = batch.inputs[list(indices), : max(lengths)].to(self.device)
         return self.encoder.extract(inputs, lengths)
-
-
-def _in_quiet(prediction: Prediction, quiet: Whole) -> Prediction:
-    return replace(prediction, quiet=quiet) if isinstance(prediction, Tokens) else prediction
 
 
 def _refused(prediction: Prediction) -> Refused:

@@ -25,7 +25,8 @@ from models.protocol import (
     Tokens,
 )
 from models.speech2text import Speech2TextConfig
-from models.token_times import spans
+from models.token_times import Floats, spans
+from models.vocabulary import Vocabulary
 
 IGNORED = -100
 """Labels that are no token, in the reference's spelling; all below zero are."""
@@ -86,6 +87,8 @@ class Writer(nn.Module):
         self.decoder = Decoder(config)
         tied = config.tie_word_embeddings
         self.project = None if tied else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.vocabulary: Vocabulary | None = None
+        """What tokens write: one of many letters lasts longer."""
 
     def forward(self, encoder: Encoder, features: Packed) -> Reading:
         """Features -> hidden frames."""
@@ -95,14 +98,17 @@ class Writer(nn.Module):
         """Hidden frames: (clips, frames, width)."""
         return HiddenStates(places.frames(reading[0]).float(), places.lengths)
 
-    def predict(self, reading: Reading, search: Search | None = None) -> list[Tokens]:
-        """The text of each clip, its tokens in their places."""
+    def predict(
+        self, reading: Reading, search: Search | None = None, loud: Sequence[Floats] | None = None
+    ) -> list[Tokens]:
+        """The text of each clip, its tokens in their places. `loud` is the share of each frame that is not quiet."""
         rules = self.rules.told(search) if isinstance(search, Generation) else self.rules
         clips, at_once = reading[0].clips(), max(1, READINGS // rules.beams)
         tokens: list[Tokens] = []
         for start in range(0, len(clips), at_once):
             some = clips[start : start + at_once]
-            tokens += self._write(Packed(torch.cat(some), tuple(map(len, some))), rules)
+            shares = [np.ones(len(clip)) for clip in some] if loud is None else loud[start : start + at_once]
+            tokens += self._write(Packed(torch.cat(some), tuple(map(len, some))), rules, shares)
         return tokens
 
     def empty(self) -> Tokens:
@@ -139,6 +145,10 @@ class Writer(nn.Module):
         read = [rows[clip] for clip in places.read]
         return _taught(self._score(_states(self.decoder, reading[0], read)), read, places)
 
+    def _letters(self, token: int) -> float:
+        """What a token writes; half a letter, for what is not heard."""
+        return 1.0 if self.vocabulary is None else len(self.vocabulary.surface(token).strip()) or 0.5
+
     @property
     def _weight(self) -> Tensor:
         return self.decoder.embed.weight if self.project is None else self.project.weight
@@ -152,7 +162,7 @@ class Writer(nn.Module):
         before = torch.cat([start, targets[:, :-1]], 1)
         return before.where(before >= 0, self.config.pad_token_id)
 
-    def _write(self, hidden: Packed, rules: Rules) -> list[Tokens]:
+    def _write(self, hidden: Packed, rules: Rules, loud: Sequence[Floats]) -> list[Tokens]:
         device = hidden.values.device
         whole = memory = self.decoder.remember(hidden)
         past = Past(len(hidden.lengths), rules.beams, device)
@@ -168,16 +178,17 @@ class Writer(nn.Module):
             past.keep(clips)
 
         texts = write(step, keep, len(hidden.lengths), rules, device)
-        return self._timed(texts, hidden.lengths, whole, rules)
+        return self._timed(texts, loud, whole, rules)
 
-    def _timed(self, texts: Sequence[Text], frames: Sequence[int], memory: Memory, rules: Rules) -> list[Tokens]:
+    def _timed(self, texts: Sequence[Text], loud: Sequence[Floats], memory: Memory, rules: Rules) -> list[Tokens]:
         """Each text without what begins and ends it, every token in its frames."""
         inputs = [F.pad(text.ids[:-1], (1, 0), value=rules.start) for text in texts]
         _, looks = self.decoder(_padded(inputs, self.config.pad_token_id), memory)
         tokens = []
-        for text, length, clip in zip(texts, frames, _attention(looks), strict=True):
-            starts, ends = spans(clip[: len(text.ids), :length])
-            kept = _spoken(text.ids.tolist(), rules)
+        for text, shares, clip in zip(texts, loud, _attention(looks), strict=True):
+            written = text.ids.tolist()
+            starts, ends = spans(clip[: len(written), : len(shares)], [self._letters(i) for i in written], shares)
+            kept = _spoken(written, rules)
             ids, posteriors = text.ids[kept].cpu().numpy(), text.posteriors[kept].cpu().numpy()
             tokens.append(Tokens(ids.astype(np.int32), starts[kept], ends[kept], posteriors.astype(np.float32)))
         return tokens

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models import CheckpointError, load_model
 from models.model import SpeechModel
@@ -170,18 +172,50 @@ def test_tokens_lie_in_order_inside_their_clip() -> None:
 
 
 def test_a_path_follows_what_was_looked_at() -> None:
-    bounds = [0, 3, 4, 9, 15]
+    bounds = [0, 3, 5, 9, 15]
     looks = torch.full((4, 15), 0.01)
     for token, (start, end) in enumerate(pairwise(bounds)):
         looks[token, start:end] = 0.5
     looks[0, 12] = 0.9  # a look far away moves nothing
-    starts, ends = spans(looks)
+    starts, ends = spans(looks, [1.0] * 4, np.ones(15))
     assert starts.tolist() == bounds[:-1]
     assert ends.tolist() == bounds[1:]
 
 
+def test_where_looks_say_nothing_tokens_last_as_long_as_what_they_write() -> None:
+    looks = torch.full((3, 24), 1 / 24)
+    assert spans(looks, [1, 2, 3], np.ones(24))[1].tolist() == [4, 12, 24]
+    quiet = np.ones(24)
+    quiet[8:16] = 0
+    starts, ends = spans(looks[:2], [1, 1], quiet)
+    assert 8 <= ends[0] == starts[1] <= 16, "what is quiet counts for nothing"
+
+
+def test_a_token_that_looks_ahead_is_not_believed_at_once() -> None:
+    """The second looks at its neighbour's frames, but would last for one frame if that were true."""
+    looks = torch.full((3, 30), 0.02)
+    for token, frame in enumerate((5, 22, 25)):
+        looks[token, frame] = 0.4
+    assert spans(looks, [1, 1, 1], np.ones(30))[0][1] <= 14
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 1000))
+def test_every_frame_goes_to_one_token(tokens: int, frames: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    looks = torch.rand(tokens, frames, generator=generator).softmax(1)
+    letters, loud = torch.rand(tokens, generator=generator) + 0.5, torch.rand(frames, generator=generator).round()
+    starts, ends = spans(looks, letters.tolist(), loud.double().numpy())
+    assert starts[0] == 0
+    assert ends[-1] == frames
+    assert (starts < ends).all()
+    shared = ends[:-1] - starts[1:]
+    assert ((shared == 0) | ((shared == 1) & (tokens > frames))).all()
+
+
 def test_more_tokens_than_frames_share_them() -> None:
-    starts, ends = spans(torch.rand(7, 3, generator=torch.Generator().manual_seed(0)))
+    looks = torch.rand(7, 3, generator=torch.Generator().manual_seed(0))
+    starts, ends = spans(looks, [1.0] * 7, np.ones(3))
     assert (starts < ends).all()
     assert (np.diff(starts) >= 0).all()
     assert starts[0] == 0

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from models.clock import Clock
 from models.frontend import Fbank, Frontend, LogMel, Waveform
-from models.hush import find_quiet
+from models.hush import find_quiet, loud_shares, nowhere
 
 RATE, LEAST = 16_000, 1280
 FRONTENDS = {"waveform": Waveform(), "as it is": Waveform(normalize=False), "mels": LogMel(), "fbank": Fbank()}
@@ -61,3 +62,9 @@ def test_digital_silence_is_no_measure_of_a_rooms_noise() -> None:
 @pytest.mark.parametrize("samples", [0, 1, 399, 560, 4000])
 def test_a_clip_of_one_loudness_or_none_is_nowhere_quiet(name: str, samples: int) -> None:
     assert quiet(FRONTENDS[name], [np.zeros(samples, np.float32)]) == [[]]
+
+
+def test_a_frame_is_loud_as_far_as_it_is_not_quiet() -> None:
+    stretches = np.array([[0, 150], [300, 325], [550, 1 << 62]])
+    assert loud_shares(stretches, Clock(100, -20), 6).tolist() == pytest.approx([0.2, 0.3, 1.0, 0.75, 1.0, 0.7])
+    assert loud_shares(nowhere(), Clock(100, 30), 2).tolist() == [1.0, 1.0]
