@@ -142,9 +142,9 @@ def verify_output(
     debug
         Show the traceback of what went wrong.
     """
-    from jobs import running
+    from jobs import saying
 
-    return running.check(Verify(output), Manner(as_json=as_json, debug=debug))
+    return saying.check(Verify(output), Manner(as_json=as_json, debug=debug))
 
 
 def _complain(error: Exception, *, debug: bool) -> None:

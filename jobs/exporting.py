@@ -23,7 +23,6 @@ from jobs.refusals import SetupError
 from jobs.table import aligned
 from pipeline.ahead import in_order
 from pipeline.latest import by_shard
-from pipeline.output import read_identity
 from pipeline.schema import FAILED, SKIPPED, STATUSES, TRANSCRIPT
 from pipeline.storage import Store, StoreError
 
@@ -109,10 +108,11 @@ def ready(options: Export) -> tuple[Finished, Store]:
 
 
 def _fitting(found: Finished, options: Export) -> Iterator[str]:
-    """A table of labels has no text."""
+    """A table of labels, vectors or units has no text."""
     wanted = [name for name in options.formats if name in FILES or name in LINES]
-    if read_identity(found.store).options.get("job") == "label" and wanted:
-        yield f"{options.output} holds labels, and no text for {', '.join(wanted)}: csv and dataset can be written"
+    if found.textless and wanted:
+        named = ", ".join(wanted)
+        yield f"{options.output} holds {found.textless}, and no text for {named}: csv and dataset can be written"
 
 
 def _apart(options: Export) -> Iterator[str]:

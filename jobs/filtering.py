@@ -21,7 +21,7 @@ from jobs.refusals import SetupError
 from jobs.suspicion import FLAGS, MEASURES, flags, measured
 from jobs.table import aligned
 from pipeline.latest import by_shard
-from pipeline.output import PARQUET, read_identity
+from pipeline.output import PARQUET
 from pipeline.schema import TRANSCRIPT
 from pipeline.storage import Store, StoreError
 
@@ -93,8 +93,8 @@ def _ready(options: Filter) -> tuple[Finished, Store]:
     problems, found, target = options.flaws(), None, None
     try:
         found = opened(options.output)
-        if read_identity(found.store).options.get("job") == "label":
-            problems.append(f"{options.output} holds labels, and no text to be suspicious of")
+        if found.textless:
+            problems.append(f"{options.output} holds {found.textless}, and no text to be suspicious of")
     except SetupError as error:
         problems += error.problems
     try:

@@ -1,6 +1,6 @@
 """An output that is there to be worked on, whole or not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow.parquet as pq
@@ -8,6 +8,9 @@ import pyarrow.parquet as pq
 from jobs.refusals import SetupError
 from pipeline.output import done, generations, plan_name, read_identity
 from pipeline.storage import Store, StoreError
+
+TEXTLESS: Mapping[str, str] = {"label": "labels", "embed": "vectors", "units": "units"}
+"""What outputs hold that have no text, by the jobs that write them."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,11 @@ class Finished:
 
     job: str
     """The command that wrote it."""
+
+    @property
+    def textless(self) -> str:
+        """What it holds instead of texts; nothing where it holds texts."""
+        return TEXTLESS.get(self.job, "")
 
     @property
     def note(self) -> str:
@@ -45,7 +53,8 @@ def opened(output: str) -> Finished:
         raise SetupError([f"{output} holds no output of steno: {error}"]) from error
     found = Finished(store, len(planned | there), len(planned - there), job)
     if not there:
-        raise SetupError([f"{output} has no rows yet: {found.missing:,} shards are planned, and none is done"])
+        planned_are = "1 shard is" if found.missing == 1 else f"{found.missing:,} shards are"
+        raise SetupError([f"{output} has no rows yet: {planned_are} planned, and none is done"])
     return found
 
 

@@ -18,7 +18,7 @@ READERS = 32
 """Footers that are read at once: each is one small request."""
 SHOWN = 5
 """Transcripts that are shown."""
-SEEN = ["recording_id", "seconds", "status", "text", "segments", "labels", "embedding", "units"]
+SEEN = ["recording_id", "channel", "seconds", "status", "text", "segments", "labels", "embedding", "units"]
 """Columns that are read to show a row."""
 MANY_UNITS = 40
 """Units of a recording that are shown; a line shortens them."""
@@ -31,6 +31,7 @@ class Shown:
     """A transcript to look at."""
 
     recording_id: str
+    channel: int | None
     seconds: float
     start: float | None
     """Of the first word; None where the model gives no times."""
@@ -110,7 +111,8 @@ def _shown(row: Mapping[str, object]) -> Shown:
     segments = row["segments"]
     words = [word for part in segments for word in part["words"] or ()] if isinstance(segments, list) else []
     start, end = (words[0]["start"], words[-1]["end"]) if words else (None, None)
-    return Shown(str(row["recording_id"]), float(str(row["seconds"])), start, end, _said(row))
+    channel = row["channel"] if isinstance(row["channel"], int) else None
+    return Shown(str(row["recording_id"]), channel, float(str(row["seconds"])), start, end, _said(row))
 
 
 def _said(row: Mapping[str, object]) -> str:

@@ -65,7 +65,7 @@ def sentence(tally: Tally, elapsed: float) -> str:
     parts = [
         f"{share:.0%}",
         ", ".join(counts) or "nothing heard to its end yet",
-        f"{tally.heard / 3600:.2f} h of audio",
+        f"{clock(tally.heard)} of audio",
         f"{tally.heard / elapsed:.1f}x real time" if elapsed else "",
         f"{tally.hourly_cost:.4g} an hour of audio" if tally.hourly_cost else "",
         f"about {clock(elapsed * (1 - share) / share)} left" if FORESEEN < share < 1 else "",

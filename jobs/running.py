@@ -11,7 +11,7 @@ from jobs.checkup import doctor
 from jobs.exits import FAILED_ROWS, FINE, INTERRUPTED, UNUSABLE
 from jobs.increment import night, recorded, run_id
 from jobs.journal import flaws, journal, progress
-from jobs.options import Incremental, Manner, Retry, Verify, Work
+from jobs.options import Incremental, Manner, Retry, Work
 from jobs.options_looking import Doctor, Reporting
 from jobs.outcome import Outcome, look
 from jobs.planning import Growing, Once, Planning
@@ -21,7 +21,6 @@ from jobs.reporting import report
 from jobs.retrying import planned_again
 from jobs.summary import summary
 from jobs.transcription import task as transcription
-from jobs.verify import verify
 from jobs.work import Report, carry_out, new_run_id
 from pipeline import log
 from pipeline.commit import CommittedElsewhereError, Unbalanced
@@ -84,16 +83,6 @@ def again(options: Retry, manner: Manner) -> int:
     except (SetupError, StoreError) as error:
         return refused(error, manner)
     return run(work, task, manner, planning)
-
-
-def check(options: Verify, manner: Manner) -> int:
-    """Verify an output; the exit code."""
-    try:
-        verdict = verify(options)
-    except (SetupError, StoreError) as error:
-        return refused(error, manner)
-    print(json.dumps({**asdict(verdict), "whole": verdict.whole}, indent=2) if manner.as_json else verdict.text())
-    return FINE if verdict.whole else FAILED_ROWS
 
 
 def tell(options: Reporting, manner: Manner) -> int:

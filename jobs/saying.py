@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Protocol
 
-from jobs.exits import FINE, INTERRUPTED
-from jobs.options import Manner
+from jobs.exits import FAILED_ROWS, FINE, INTERRUPTED
+from jobs.options import Manner, Verify
 from jobs.options_tables import Telling
 from jobs.refusals import SetupError, refused
+from jobs.verify import verify
 from pipeline.storage import StoreError
 
 
@@ -24,6 +26,16 @@ class Result(Protocol):
 
     def record(self) -> dict[str, object]:
         """For programs."""
+
+
+def check(options: Verify, manner: Manner) -> int:
+    """Verify an output; the exit code."""
+    try:
+        verdict = verify(options)
+    except (SetupError, StoreError) as error:
+        return refused(error, manner)
+    print(json.dumps({**asdict(verdict), "whole": verdict.whole}, indent=2) if manner.as_json else verdict.text())
+    return FINE if verdict.whole else FAILED_ROWS
 
 
 def say(job: Callable[[], Result], telling: Telling) -> int:

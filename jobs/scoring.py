@@ -24,13 +24,6 @@ __all__ = ["Score", "Scores", "score"]
 
 COLUMNS = ["recording_id", "uri", "channel", "seconds", "status", "text", "confidence", "reference"]
 
-NO_READING: Mapping[str, str] = {
-    "label": "labels, and no text to hold against what was said",
-    "embed": "vectors, and no text to hold against what was said",
-    "align": "references laid onto their audio: its text is what was said",
-}
-"""What the other jobs' outputs hold instead."""
-
 Row = Mapping[str, object]
 
 
@@ -110,8 +103,10 @@ def score(options: Score) -> Scores:
     if problems:
         raise SetupError(problems)
     output = opened(options.output)
-    if output.job in NO_READING:
-        raise SetupError([f"{options.output} holds {NO_READING[output.job]}"])
+    if output.textless:
+        raise SetupError([f"{options.output} holds {output.textless}, and no text to hold against what was said"])
+    if output.job == "align":
+        raise SetupError([f"{options.output} holds references laid onto their audio: its text is what was said"])
     known = References(options.references) if options.references else None
     rule, ranking = NORMALISATIONS[options.normalisation], Ranking(options.by)
     found = Scores(options.output, rule.name, rule.says, output.note, output.missing)

@@ -1,8 +1,8 @@
 """What was said over what was read, word under word, with a mark under every error."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 
+from jobs.table import width
 from pipeline.scoring import pair
 
 WIDEST = 96
@@ -40,35 +40,23 @@ def _lines(columns: Iterator[Column]) -> Iterator[list[Column]]:
     line: list[Column] = []
     used = 0
     for column in columns:
-        width = max(map(_width, column)) + 1
-        if line and used + width > WIDEST:
+        room = max(map(width, column)) + 1
+        if line and used + room > WIDEST:
             yield line
             line, used = [], 0
         line.append(column)
-        used += width
+        used += room
     if line:
         yield line
 
 
 def _shown(line: Sequence[Column]) -> Iterator[str]:
-    widths = [max(map(_width, column)) for column in line]
+    widths = [max(map(width, column)) for column in line]
     for label, cells in zip(LABELS, zip(*line, strict=True), strict=True):
-        padded = (_padded(cell, width) for cell, width in zip(cells, widths, strict=True))
+        padded = (_padded(cell, room) for cell, room in zip(cells, widths, strict=True))
         yield f"  {label:9}  {' '.join(padded)}".rstrip()
 
 
-def _padded(cell: str, width: int) -> str:
+def _padded(cell: str, room: int) -> str:
     filling = GAP if cell == GAP else " "
-    return cell + filling * (width - _width(cell))
-
-
-def _width(text: str) -> int:
-    """Columns that a terminal gives it: none to marks that stand on letters, two to wide ones."""
-    return sum(
-        0
-        if unicodedata.category(letter) in ("Mn", "Me", "Cf")
-        else 2
-        if unicodedata.east_asian_width(letter) in "WF"
-        else 1
-        for letter in text
-    )
+    return cell + filling * (room - width(cell))

@@ -1,13 +1,17 @@
 """What a person is told when a run is over, in plain characters."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from jobs.outcome import Outcome
+from jobs.outcome import Outcome, Shown
 from jobs.table import aligned, clock
 from jobs.work import Report
 
-__all__ = ["clock", "query", "shortened", "summary"]
+__all__ = ["clock", "one_liner", "query", "shortened", "summary"]
 
+HEARD: Mapping[str, str] = {"Label": "labels", "Embed": "embedding", "Units": "units"}
+"""The columns that jobs fill which fill no text."""
 WIDEST = 72
 """Characters of a text that are shown."""
 
@@ -22,6 +26,14 @@ def query(output: str) -> str:
     return f"duckdb -c \"FROM '{output.rstrip('/')}/transcripts/*.parquet' SELECT recording_id, text LIMIT 10\""
 
 
+def one_liner(output: str, column: str) -> str:
+    """The same with what this program needs itself, so that it runs where this program does."""
+    program, here = Path(sys.executable), Path.cwd()
+    python = program.relative_to(here) if program.is_relative_to(here) else program
+    rows = f"d.dataset('{output.rstrip('/')}/transcripts').head(10, columns=['recording_id', '{column}'])"
+    return f"{python} -c \"import pyarrow.dataset as d; print(*{rows}.to_pylist(), sep='\\n')\""
+
+
 def shortened(text: str) -> str:
     """A text on one line."""
     line = " ".join(text.split())
@@ -29,18 +41,23 @@ def shortened(text: str) -> str:
 
 
 def _parts(report: Report, outcome: Outcome) -> Iterator[str]:
-    yield _transcripts(outcome)
+    heard = HEARD.get(report.job, "text")
+    yield _transcripts(outcome, heard)
     yield _counts(report, outcome)
     yield _failed(outcome)
     where = f"{report.output.rstrip('/')}/transcripts"
-    yield f"The table lies in {where}, one Parquet file per shard:\n  {query(report.output)}"
+    yield f"The table lies in {where}, one Parquet file per shard:\n  {one_liner(report.output, heard)}"
 
 
-def _transcripts(outcome: Outcome) -> str:
+def _transcripts(outcome: Outcome, heard: str) -> str:
     if not outcome.first:
         return ""
-    rows = [(s.recording_id, _time(s.start, 0.0), _time(s.end, s.seconds), shortened(s.text)) for s in outcome.first]
-    return aligned([("recording", "from s", "to s", "text"), *rows])
+    rows = [(_name(s), _time(s.start, 0.0), _time(s.end, s.seconds), shortened(s.text)) for s in outcome.first]
+    return aligned([("recording", "from s", "to s", heard), *rows])
+
+
+def _name(shown: Shown) -> str:
+    return shown.recording_id if shown.channel is None else f"{shown.recording_id} #{shown.channel}"
 
 
 def _time(seconds: float | None, otherwise: float) -> str:

@@ -1,15 +1,45 @@
-"""Rows of text as a table for a terminal, in plain characters, so that it can be pasted and searched."""
+"""Rows of text as a table for a terminal, in plain characters, so that it can be pasted and searched.
 
+Names and texts are the user's: what would move the cursor or colour the screen is spelled out.
+"""
+
+import unicodedata
 from collections.abc import Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Lines whose columns stand under one another, two spaces apart; a column of numbers ends flush."""
-    columns = list(zip(*rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    sides = [">" if _numbers(column[1:]) else "<" for column in columns]
-    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip(sides, widths, strict=True))
-    return "\n".join(form.format(*row).rstrip() for row in rows)
+    columns = [tuple(map(visible, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(width, column)) for column in columns]
+    flush = [_numbers(column[1:]) for column in columns]
+    lines = zip(*columns, strict=True)
+    return "\n".join("  ".join(map(_padded, line, widths, flush)).rstrip() for line in lines)
+
+
+def visible(text: str) -> str:
+    """A text on one line, in which nothing commands a terminal."""
+    return "".join(letter if _harmless(letter) else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def width(text: str) -> int:
+    """Columns that a terminal gives it: none to marks that stand on letters, two to wide ones."""
+    return sum(
+        0
+        if unicodedata.category(letter) in ("Mn", "Me", "Cf")
+        else 2
+        if unicodedata.east_asian_width(letter) in "WF"
+        else 1
+        for letter in text
+    )
+
+
+def _harmless(letter: str) -> bool:
+    return unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") and letter not in "\u202a\u202b\u202d\u202e"
+
+
+def _padded(cell: str, room: int, flush: bool) -> str:
+    filling = " " * (room - width(cell))
+    return filling + cell if flush else cell + filling
 
 
 def _numbers(cells: Sequence[str]) -> bool:

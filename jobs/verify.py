@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from jobs.options import Verify
 from jobs.outcome import standing
-from jobs.setup import SetupError
+from jobs.refusals import SetupError
 from jobs.table import aligned
 from pipeline.commit import describe, read_footer
 from pipeline.latest import superseded
@@ -60,9 +60,7 @@ class Verdict:
         rows = [("output", self.output), ("shards", f"{self.shards:,} planned, {self.missing:,} without a file")]
         shown = [f"- {problem}" for problem in self.problems[:NAMED]]
         more = len(self.problems) - len(shown)
-        said = (
-            "everything that is planned is there once, and right" if self.whole else f"{len(self.problems):,} problems"
-        )
+        said = "everything that is planned is there once, and right" if self.whole else _problems(len(self.problems))
         return "\n".join(
             [
                 aligned([*rows, ("rows", counts or "none"), ("verdict", said)]),
@@ -70,6 +68,10 @@ class Verdict:
                 *([f"- and {more:,} more: --json names all"] if more > 0 else []),
             ]
         )
+
+
+def _problems(count: int) -> str:
+    return "1 problem" if count == 1 else f"{count:,} problems"
 
 
 def verify(options: Verify) -> Verdict:

@@ -30,6 +30,7 @@ FORMS: Mapping[str, str] = {
     "broken": "three files that cannot be read",
 }
 OUTPUT = "demo-output"
+STENO = Path(sys.executable).with_name("steno")
 Row = Mapping[str, object]
 
 
@@ -38,14 +39,15 @@ def main() -> int:
     inputs = [str(CORPUS / form) for form in FORMS]
     command = ["transcribe", *inputs, "--output", OUTPUT, "--model", str(MODEL), "--channels", "each"]
     print("The corpus:\n" + "\n".join(f"  {form:9} {what}" for form, what in FORMS.items()))
-    print(f"\n$ steno {' '.join(map(_short, command))}\n", flush=True)
+    print(f"\n$ {_short(str(STENO))} {' '.join(map(_short, command))}\n", flush=True)
     code = cli.main(command)
     if code not in {FINE, FAILED_ROWS}:
         return code
     rows = pyarrow.dataset.dataset(f"{OUTPUT}/transcripts", format="parquet").to_table().to_pylist()
     print(f"\nAgainst what was said:\n\n{_errors(rows)}")
     broken = sum(row["status"] == FAILED for row in rows)
-    print(f"\n{broken} rows failed, as they should: each says why. All {len(rows)} are in the table.\n\nThe report:")
+    print(f"\n{broken} rows failed, as they should: each says why. All {len(rows)} are in the table.\n")
+    print("The report of the whole table; its error rate is of the recordings whose input says what was said:")
     if (told := cli.main(["report", OUTPUT])) != FINE:
         return told
     if sys.stdout.isatty() and _screen():

@@ -214,8 +214,8 @@ def scan(folder: str, start: str, levels: int | None, above: tuple[tuple[int, in
         found = sorted((placed(item) for item in listing if item.name.startswith(start)), key=lambda pair: pair[0])
     for _, item in found:
         if not item.is_dir():
-            with contextlib.suppress(FileNotFoundError):  # gone since, or a link that leads nowhere
-                yield described(item.path, item.stat())
+            with contextlib.suppress(FileNotFoundError):  # gone since
+                yield described(item.path, _state(item))
         elif levels is None or levels > 0:
             state = item.stat()
             here = (state.st_dev, state.st_ino)
@@ -226,6 +226,14 @@ def scan(folder: str, start: str, levels: int | None, above: tuple[tuple[int, in
 def placed(item: "os.DirEntry[str]") -> tuple[bytes, "os.DirEntry[str]"]:
     """Its place in the order of whole paths: a folder sorts as its name and a slash."""
     return os.fsencode(item.name + "/" if item.is_dir() else item.name), item
+
+
+def _state(item: "os.DirEntry[str]") -> os.stat_result:
+    """Of what a link leads to; of the link itself where that is nothing, so that who reads it says so."""
+    try:
+        return item.stat()
+    except FileNotFoundError:
+        return item.stat(follow_symlinks=False)
 
 
 def described(path: str, state: os.stat_result) -> Entry:

@@ -17,5 +17,5 @@ def test_help_imports_neither_torch_nor_the_engine() -> None:
 
 
 def test_what_works_on_a_table_needs_neither_torch_nor_the_engine() -> None:
-    program = "import sys; from jobs import export, filter_rows, score; import jobs.saying"
+    program = "import sys; from jobs import export, filter_rows, score; import jobs.saying, jobs.verify"
     assert said(f"{program}; print('torch' in sys.modules, 'ray' in sys.modules)") == ["False", "False"]

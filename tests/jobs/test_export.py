@@ -296,6 +296,11 @@ def refusable(at: Path, **changed: str | tuple[str, ...]) -> Export:
     return replace(Export(str(output), to=str(at / "to"), formats=("srt",)), **changed)  # type: ignore[arg-type]
 
 
+def of_units(at: Path) -> Export:
+    write_rows(at / "out", {"000001-000000-x": ROWS[:1]}, options={"job": "units"})
+    return refusable(at)
+
+
 def of_labels(at: Path) -> Export:
     write_rows(at / "out", {"000001-000000-x": ROWS[:1]}, options={"job": "label"})
     return refusable(at, formats=("srt", "csv"))
@@ -311,6 +316,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Export], str]] = {
     "nothing finished": (of_nothing, "has no rows yet"),
     "an unknown format": (lambda at: refusable(at, formats=("sbv",)), "'sbv'"),
     "labels": (of_labels, "no text for srt"),
+    "units": (of_units, "holds units, and no text for srt"),
     "onto the table": (lambda at: refusable(at, to=str(at / "out/transcripts")), "the table itself lies there"),
 }
 

@@ -157,9 +157,10 @@ def test_the_table_itself_is_never_written_to(tmp_path: Path) -> None:
             filter_rows(Filter(where, to=where + to))
 
 
-def test_labels_have_nothing_to_be_suspicious_of(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="holds labels"):
-        filter_rows(Filter(output(tmp_path / "out", options={"job": "label"})))
+@pytest.mark.parametrize(("job", "held"), [("label", "labels"), ("embed", "vectors"), ("units", "units")])
+def test_what_has_no_text_is_nothing_to_be_suspicious_of(job: str, held: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=f"holds {held}, and no text"):
+        filter_rows(Filter(output(tmp_path / "out", options={"job": job})))
 
 
 def test_a_bucket_takes_the_flagged_table(tmp_path: Path, moto_s3: str) -> None:

@@ -20,7 +20,7 @@ def tally(done: float = 250.0) -> Tally:
 
 def test_it_says_counts_hours_speed_and_the_time_left() -> None:
     said = progress.sentence(tally(), elapsed=60.0)
-    assert said == "25% | 1,200 ok, 3 failed | 2.00 h of audio | 120.0x real time | about 3 min 00 s left"
+    assert said == "25% | 1,200 ok, 3 failed | 2 h 00 min of audio | 120.0x real time | about 3 min 00 s left"
 
 
 def test_it_says_what_an_hour_of_audio_costs_where_prices_are_known() -> None:

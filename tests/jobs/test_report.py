@@ -151,7 +151,7 @@ def test_a_page_about_an_unfinished_output_says_so(tmp_path: Path, capsys: pytes
     assert said in capsys.readouterr().out
     empty = unfinished(tmp_path / "empty", [], missing=1)
     assert main(["report", empty]) == UNUSABLE
-    assert "has no rows yet: 1 shards are planned, and none is done" in capsys.readouterr().err
+    assert "has no rows yet: 1 shard is planned, and none is done" in capsys.readouterr().err
 
 
 def test_a_page_can_be_written_elsewhere(output: str, tmp_path: Path) -> None:

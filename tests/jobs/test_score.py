@@ -193,7 +193,7 @@ def test_what_cannot_be_scored_says_what_to_do(tmp_path: Path, capsys: pytest.Ca
     assert "holds no output of steno" in capsys.readouterr().err
     empty = write_output(tmp_path / "empty", [], missing=1)
     assert main(["score", empty]) == UNUSABLE
-    assert "has no rows yet: 1 shards are planned" in capsys.readouterr().err
+    assert "has no rows yet: 1 shard is planned" in capsys.readouterr().err
     plain = write_output(tmp_path / "plain", [[spoken("folder/a.wav", "one")]])
     assert main(["score", plain]) == UNUSABLE
     assert "--references" in capsys.readouterr().err
@@ -203,7 +203,9 @@ def test_what_cannot_be_scored_says_what_to_do(tmp_path: Path, capsys: pytest.Ca
     assert "'b.wav', say, and the output 'folder/a.wav'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("job", "said"), [("label", "holds labels"), ("embed", "vectors"), ("align", "laid onto")])
+@pytest.mark.parametrize(
+    ("job", "said"), [("label", "holds labels"), ("embed", "vectors"), ("units", "units"), ("align", "laid onto")]
+)
 def test_what_is_no_transcript_is_not_scored(job: str, said: str, tmp_path: Path) -> None:
     output = write_output(tmp_path, [[spoken("a", "one", reference="one")]], job=job)
     with pytest.raises(SetupError, match=said):

@@ -177,10 +177,24 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "one.wav").write_bytes(b"1")
     (tmp_path / "a" / "back").symlink_to(tmp_path)
-    (tmp_path / "a" / "nowhere").symlink_to(tmp_path / "gone")
     (tmp_path / "two.wav").symlink_to(tmp_path / "a" / "one.wav")
     listed = [entry.uri.removeprefix(str(tmp_path)) for entry in list_entries(str(tmp_path))]
     assert listed == ["/a/one.wav", "/two.wav"]
+
+
+def test_a_link_that_leads_nowhere_is_listed_and_cannot_be_read(tmp_path: Path) -> None:
+    """As checkouts hold them whose audio was not fetched."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "lost.wav").symlink_to(tmp_path / "gone")
+    [entry] = list_entries(str(folder))
+    assert entry.uri == str(folder / "lost.wav")
+    with pytest.raises(StoreError, match="no such file"):
+        open_input(entry.uri)
+    before = entry.version
+    (tmp_path / "gone").write_bytes(b"sound")
+    [entry] = list_entries(str(folder))
+    assert (entry.size, entry.version == before) == (5, False), "what comes later is new"
 
 
 def test_an_empty_folder_is_an_input_without_recordings(tmp_path: Path) -> None:
