@@ -44,7 +44,7 @@ def main() -> int:
     if code not in {FINE, FAILED_ROWS}:
         return code
     rows = pyarrow.dataset.dataset(f"{OUTPUT}/transcripts", format="parquet").to_table().to_pylist()
-    print(f"\nAgainst what was said:\n\n{_errors(rows)}")
+    print(f"\nAgainst what was said:\n\n{errors(rows)}")
     broken = sum(row["status"] == FAILED for row in rows)
     print(f"\n{broken} rows failed, as they should: each says why. All {len(rows)} are in the table.\n")
     print("The report of the whole table; its error rate is of the recordings whose input says what was said:")
@@ -65,7 +65,7 @@ def _short(word: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else word
 
 
-def _errors(rows: Sequence[Row]) -> str:
+def errors(rows: Sequence[Row]) -> str:
     """Word error rates by where the recordings came from."""
     found: dict[str, list[Edits]] = {}
     for row, reference in _referenced(rows):
