@@ -33,8 +33,8 @@ class Planning(Protocol):
         """What is planned from, as the user named it."""
         ...
 
-    def flaws(self, store: Store) -> list[str]:
-        """What is wrong with the inputs, looked at before anything starts."""
+    def flaws(self, store: Store | None) -> list[str]:
+        """What is wrong with the inputs, looked at before anything starts, also where the output cannot be."""
         ...
 
     def shards(self, store: Store) -> Iterator[pa.Table]:
@@ -73,9 +73,9 @@ class Once:
         """As the options name them."""
         return self.options.inputs
 
-    def flaws(self, store: Store) -> list[str]:
+    def flaws(self, store: Store | None) -> list[str]:
         """Nothing is looked at again once it is planned; so it must be these inputs that are."""
-        return _others(self.inputs, store) if generations(store) else _flaws(self.options)
+        return _others(self.inputs, store) if store and generations(store) else _flaws(self.options)
 
     def shards(self, store: Store) -> Iterator[pa.Table]:
         """All of them, or none."""
@@ -95,7 +95,7 @@ class Growing:
         """As the options name them."""
         return self.options.inputs
 
-    def flaws(self, store: Store) -> list[str]:
+    def flaws(self, store: Store | None) -> list[str]:
         """They are listed again each time."""
         return _flaws(self.options)
 
@@ -137,8 +137,10 @@ class Again:
         """None: it is rows of earlier plans."""
         return ()
 
-    def flaws(self, store: Store) -> list[str]:
+    def flaws(self, store: Store | None) -> list[str]:
         """Classes that no row failed with."""
+        if store is None:
+            return []
         known = sorted({kind for _, kind, _ in _failed(store)})
         there = f"rows failed with {', '.join(known)}" if known else "no row failed"
         return [f"errors {name}: {there}" for name in self.classes if name not in known]

@@ -27,9 +27,12 @@ def from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection
 def read(path: str, known: Iterable[str]) -> dict[str, object]:
     """The file's settings by their names on the command line; `CycloptsError` says all that is wrong."""
     try:
-        found = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise CycloptsError(msg=f"--{CONFIG} {path} cannot be read: {error}") from None
+        with Path(path).open(encoding="utf-8") as file:  # a file, so that what is wrong is told with its name
+            found = yaml.safe_load(file)
+    except OSError as error:
+        raise CycloptsError(msg=f"--{CONFIG} {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CycloptsError(msg=f"--{CONFIG} {path} is not text in UTF-8: {error}") from None
     except yaml.YAMLError as error:
         raise CycloptsError(msg=f"{path} is not YAML: {error}") from None
     if not isinstance(found, dict):

@@ -41,10 +41,9 @@ def checked(options: Work, task: Task, planning: Planning) -> Ready:
     audio = None if model is None else _audio(options, task, model, problems)
     identity = None if model is None else _identity(options, problems)
     meant = not options.flaws()
-    if store is not None:
-        problems += planning.flaws(store)
-        if identity is not None and meant:
-            problems += _others(store, identity)
+    problems += planning.flaws(store)
+    if store is not None and identity is not None and meant:
+        problems += _others(store, identity)
     if problems or store is None or audio is None or model is None or identity is None:
         raise SetupError(problems)
     return Ready(store, model, task, audio, identity, storage)
@@ -68,7 +67,8 @@ def _model(options: Work, task: Task, problems: list[str]) -> SpeechModel | None
     except (CheckpointError, SourceError) as error:
         problems.append(f"model: {error}")
         return None
-    problems += [f"{options.model}: {flaw}" for flaw in task.flaws(model)]
+    of_files = tuple(f"{name}: " for name in options.files)
+    problems += [flaw if flaw.startswith(of_files) else f"{options.model}: {flaw}" for flaw in task.flaws(model)]
     return model
 
 

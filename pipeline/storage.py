@@ -140,7 +140,10 @@ class Store:
         """
         self._place.sweep(self._path(""))
         name = f".probe/{uuid4().hex}"
-        found = Probe(exclusive=self._creates_once(name), conditional=self._replaces_what_was_seen(name))
+        try:
+            found = Probe(exclusive=self._creates_once(name), conditional=self._replaces_what_was_seen(name))
+        except StoreError as error:  # it is the folder that a person knows
+            raise StoreError(error.kind, str(error).replace(f"/{name}", "")) from error
         try:
             self.delete(name)
         except StoreError as error:

@@ -78,6 +78,7 @@ def test_all_that_is_wrong_is_told_before_anything_starts(typed: Typed, tmp_path
     assert len(lines) == 3, told
     assert "longest_hours is 0.0: it must be more than 0" in lines[0]
     assert "a HubertForSequenceClassification cannot align: a checkpoint with a CTC head does" in lines[1]
+    assert lines[2].startswith("steno: references: ")
     assert "none.txt" in lines[2]
 
 

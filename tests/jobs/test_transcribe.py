@@ -88,7 +88,7 @@ def test_what_is_typed_comes_before_the_file_and_the_file_before_the_defaults(
     ("text", "expected"),
     [
         ("bem: 2\nchanels: each\n", ["no option bem; did you mean beam?", "no option chanels; did you mean channels?"]),
-        ("beam: [\n", ["is not YAML"]),
+        ("beam: [\n", ["is not YAML", 'job.yaml", line 2']),
         ("beam\n", ["must be lines of `option: value`"]),
         ("beam: many\n", ["beam", "many"]),
     ],
@@ -110,6 +110,14 @@ def test_a_file_that_is_not_there_is_one_message(typed: Run) -> None:
     assert "/no/such/job.yaml cannot be read" in " ".join(said.replace("│", " ").split())
 
 
+def test_an_output_that_cannot_be_written_is_named_as_it_was_typed(typed: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    code, _, said = typed(tmp_path, "--output", tmp_path / "file" / "out", "--model", model)
+    assert code == UNUSABLE
+    assert f"output: {tmp_path}/file/out: " in said
+    assert ".probe" not in said
+
+
 def test_every_problem_is_told_at_once_and_within_seconds(typed: Run, tmp_path: Path) -> None:
     began = time.monotonic()
     options = ("--channels", "both", "--cut", "loud", "--dtype", "float8", "--device", "tpu", "--beam", 0)
@@ -119,9 +127,9 @@ def test_every_problem_is_told_at_once_and_within_seconds(typed: Run, tmp_path: 
     assert code == UNUSABLE
     problems = json.loads(said)["problems"]
     starts = ["channels is 'both'", "cut is 'loud'", "dtype is 'float8'", "device is 'tpu'", "beam is 0"]
-    for start in (*starts, "output: ftp://there/out", "model: /no/model"):
+    for start in (*starts, "output: ftp://there/out", "model: /no/model", f"input: {tmp_path}/nothing: there is"):
         assert sum(problem.startswith(start) for problem in problems) == 1, start
-    assert len(problems) == len(starts) + 2
+    assert len(problems) == len(starts) + 3
     assert all(problem in complaints for problem in problems)
     assert time.monotonic() - began < 10
 
