@@ -7,14 +7,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from jobs import Transcribe, transcribe
+from pipeline import flow, inference
+from pipeline.inference import Device
 from pipeline.output import TRANSCRIPTS
+from pipeline.reading import WORK, Reader, Rules
 from pipeline.storage import Store
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +106,23 @@ def start(
     asked = [*command, "--json", *cpus, *map(str, words)]
     pipe = subprocess.PIPE
     return Run(subprocess.Popen(asked, cwd=ROOT, env=around, stdout=pipe, stderr=pipe, text=True))
+
+
+def without_engine(inputs: Path, output: Path, shard_size: int) -> list[Row]:
+    """The table that nothing can trouble: the stages called one after the other, here."""
+
+    def heard(work: Iterable[dict[str, object]], rules: Rules, device: Device, _: object) -> Iterator[pa.Table]:
+        reader, listener = Reader(rules), inference.Listener(device)
+        for shard in work:
+            for batch in reader(pa.Table.from_pylist([shard], WORK)):
+                yield listener(batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "cluster", lambda *_, **__: nullcontext(flow.Resources()))
+        patch.setattr(flow, "nodes", list)
+        patch.setattr(flow, "heard", heard)
+        assert transcribe(Transcribe((str(inputs),), str(output), str(MODEL), shard_size=shard_size)).passes == 1
+    return rows(output)
 
 
 def until(happened: Callable[[], object], run: Run, limit: float = LIMIT) -> None:

@@ -13,7 +13,7 @@ import pytest
 from jobs.exits import FINE, HELD, UNUSABLE
 from pipeline.storage import Store
 from tests.faults.proxy import proxy
-from tests.faults.runs import Row, Run, rows, shards, spoken, start
+from tests.faults.runs import Row, Run, rows, shards, spoken, start, without_engine
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 FAULTS = ("503", "reset", "truncated", "delayed", "dropped")
@@ -27,9 +27,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def untroubled(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    output = tmp_path_factory.mktemp("untroubled")
-    assert start(corpus, output, *WORDS).end().code == FINE
-    return rows(output)
+    return without_engine(corpus, tmp_path_factory.mktemp("untroubled"), shard_size=4)
 
 
 @pytest.mark.parametrize("server", ["moto_s3", pytest.param("rgw", marks=pytest.mark.s3)])
