@@ -14,14 +14,20 @@ CONFIG = "config"
 
 
 def from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fill in what the file named by --config says and the command line does not."""
+    """Fill in what the file named by --config says and the command line does not; then nothing may be missing."""
     named = [each for each in arguments if f"--{CONFIG}" in each.names]
-    if not named or not named[0].tokens:
-        return
-    path = named[0].tokens[0].value
-    options = {name.removeprefix("--") for each in arguments for name in each.names if name.startswith("--")}
-    settings = read(path, sorted(options - {CONFIG}))
-    config.Dict(settings, source=path, use_commands_as_keys=False)(app, commands, arguments)
+    if named and named[0].tokens:
+        path = named[0].tokens[0].value
+        options = {name.removeprefix("--") for each in arguments for name in each.names if name.startswith("--")}
+        settings = read(path, sorted(options - {CONFIG}))
+        config.Dict(settings, source=path, use_commands_as_keys=False)(app, commands, arguments)
+    if missing := [each.name for each in arguments if each.required and not each.tokens and not each.children]:
+        command = " ".join(commands)
+        raise CycloptsError(msg=f"{command} needs {_listed(missing)}: `steno {command} --help` says what is meant")
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])
 
 
 def read(path: str, known: Iterable[str]) -> dict[str, object]:

@@ -187,6 +187,9 @@ def test_a_pickle_is_read_only_when_asked(folder: Path, capsys: pytest.CaptureFi
         (("models", "--jsno"), "--json"),
         (("modles",), '"models"'),
         (("models", "one", "two"), "two"),
+        (("transcribe",), "needs --inputs, --output and --model"),
+        (("export", "out"), "needs --to and --format"),
+        (("verify",), "needs OUTPUT"),
     ],
 )
 def test_a_typing_mistake_is_told_what_was_meant(words: tuple[str, ...], meant: str) -> None:
