@@ -70,6 +70,21 @@ def fit_temperature(judge: Callable[[float], Judged], low: float = 0.25, high: f
     return exp((a + b) / 2)
 
 
+Edges = Sequence[tuple[float, float]]
+"""Where words begin and end."""
+
+
+def fit_delay(told: Edges, known: Edges) -> float:
+    """How much later than known words are told to begin and end: the median over both; 0 for no word.
+
+    Frames say where a model looks, but not where it writes: some checkpoints learned to write a little after what they
+    hear. In the unit of the edges; `SpeechModel.transcribe(delay_seconds=...)` takes it off again.
+    """
+    if len(told) != len(known):
+        raise ValueError(f"{len(told)} words for {len(known)} whose times are known; the same words are needed")
+    return float(np.median(np.subtract(told, known))) if len(told) else 0.0
+
+
 def surprise(confidences: Sequence[float], right: Sequence[bool]) -> float:
     """Mean negative log-likelihood, in nats; 0 for no word."""
     said = np.clip(np.asarray(confidences, np.float64), 1e-6, 1 - 1e-6)

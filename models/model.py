@@ -126,17 +126,24 @@ class SpeechModel(nn.Module):
         return [replace(one, quiet=each) if isinstance(one, Tokens) else one for one, each in pairs]
 
     def transcribe(
-        self, clips: Sequence[Samples], search: Search | None = None, pause_seconds: float = PAUSE_SECONDS
+        self,
+        clips: Sequence[Samples],
+        search: Search | None = None,
+        pause_seconds: float = PAUSE_SECONDS,
+        delay_seconds: float = 0.0,
     ) -> list[Transcript | Refused]:
-        """What is said in each clip: words with times, in segments between pauses of `pause_seconds` or more."""
-        scribe = self.scribe(pause_seconds)
+        """What is said in each clip: words with times, in segments between pauses of `pause_seconds` or more.
+
+        `delay_seconds` is how late the checkpoint writes what it hears: see `fit_delay`.
+        """
+        scribe = self.scribe(pause_seconds, delay_seconds)
         predictions = zip(self.predict(self.frontend(clips), search), clips, strict=True)
         return [
             scribe.transcript(tokens, len(clip)) if isinstance(tokens, Tokens) else _refused(tokens)
             for tokens, clip in predictions
         ]
 
-    def scribe(self, pause_seconds: float = PAUSE_SECONDS) -> Scribe:
+    def scribe(self, pause_seconds: float = PAUSE_SECONDS, delay_seconds: float = 0.0) -> Scribe:
         """What turns this model's tokens into transcripts; a model that cannot write is told here."""
         if self.head.search is None:
             raise ValueError(f"{self.architecture} does not write text: a checkpoint with a CTC head or a decoder does")
@@ -146,11 +153,12 @@ class SpeechModel(nn.Module):
                 "tokenizer.json or .model file beside config.json"
             )
         reach, pause = (round(seconds * self.sample_rate) for seconds in (REACH_SECONDS, pause_seconds))
-        return Scribe(self.vocabulary, self.clock, reach, pause)
+        clock = replace(self.clock, first=self.clock.first - round(delay_seconds * self.sample_rate))
+        return Scribe(self.vocabulary, clock, reach, pause)
 
-    def align(self, batch: Padded, texts: Sequence[str]) -> list[Alignment | Refused]:
+    def align(self, batch: Padded, texts: Sequence[str], delay_seconds: float = 0.0) -> list[Alignment | Refused]:
         """Each text laid onto its clip: words with times and scores, and what the whole text costs."""
-        scribe = self.scribe()
+        scribe = self.scribe(delay_seconds=delay_seconds)
         if not isinstance(self.head, CtcHead):
             raise ValueError(f"{self.architecture} has no CTC head, which alignment needs")
         if len(texts) != len(batch.lengths):

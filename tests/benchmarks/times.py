@@ -1,9 +1,9 @@
 """How well words are timed and how honest their confidence is: `python -m tests.benchmarks.times`.
 
 Every checkpoint of the demo that writes reads the corpus's sentences, whose words' times are known. Words that were
-read right are compared in time; all words in confidence. The temperature is fitted on every second clip and judged on
-the others. Texts are then aligned, which times every word. Spellers are also searched with a language model of the
-sentences they were trained with, none of which is in the corpus. Printed as tables, kept as JSON.
+read right are compared in time; all words in confidence. Temperature and delay are fitted on every second clip and
+judged on the others. Texts are then aligned, which times every word. Spellers are also searched with a language model
+of the sentences they were trained with, none of which is in the corpus. Printed as tables, kept as JSON.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from jobs.demo.truth import read_truth
 from jobs.table import aligned
 from models import SpeechModel, load_model
 from models.alignment import Alignment
-from models.calibration import Bin, Judged, expected_calibration_error, fit_temperature, reliability
+from models.calibration import Bin, Judged, expected_calibration_error, fit_delay, fit_temperature, reliability
 from models.heads import CtcHead
 from models.language_model import load_language_model
 from models.protocol import CtcSearch
@@ -39,6 +39,9 @@ RESULTS = Path(__file__).parent / "results"
 LEARNED = 20_000
 """Sentences that the language model is estimated from."""
 BEAM = 10
+
+Edge = tuple[int, int]
+"""A word's start and end, in samples."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ class Errors:
 
 
 @dataclass(frozen=True)
+class Delay:
+    """How late a checkpoint writes, fitted on the even clips, and what that mends on the odd ones."""
+
+    milliseconds: float
+    before: Errors
+    after: Errors
+
+
+@dataclass(frozen=True)
 class Honesty:
     """Confidence of the words that were read."""
 
@@ -83,6 +95,7 @@ class Report:
     read: Errors
     aligned: Errors | None
     """None for families without a CTC head."""
+    delay: Delay
     confidence: list[Honesty]
     """As it stands, then with the temperature fitted."""
 
@@ -114,6 +127,7 @@ def report(name: str, model: SpeechModel, clips: Sequence[Said]) -> Report:
         with_language_model=error_rate(clips, transcribe(model, clips, worded())) if ctc else None,
         read=read_errors(clips, told, model.sample_rate),
         aligned=aligned_errors(model, clips) if ctc else None,
+        delay=delayed(model, clips, told),
         confidence=honesty(model, clips) if ctc else [_honesty(1.0, judged(clips, told))],
     )
 
@@ -122,7 +136,13 @@ def tables(reports: Sequence[Report]) -> str:
     """For people: times, then confidence."""
     times = [("milliseconds", "words", "start median", "95th", "end median", "95th")]
     for one in reports:
-        for way, errors in (("read", one.read), ("aligned", one.aligned)):
+        ways = {
+            "read": one.read,
+            "aligned": one.aligned,
+            "odd clips": one.delay.before,
+            f"{one.delay.milliseconds:.0f} ms earlier": one.delay.after,
+        }
+        for way, errors in ways.items():
             if errors is not None:
                 found = (errors.start_median, errors.start_95th, errors.end_median, errors.end_95th)
                 times.append((f"{one.checkpoint}, {way}", str(errors.words), *(f"{value:.0f}" for value in found)))
@@ -158,11 +178,14 @@ def error_rate(clips: Sequence[Said], told: Sequence[Transcript]) -> float:
     return sum_edits(word_edits(clip.text, one.text) for clip, one in zip(clips, told, strict=True)).rate
 
 
-def transcribe(model: SpeechModel, clips: Sequence[Said], search: CtcSearch | None = None) -> list[Transcript]:
+def transcribe(
+    model: SpeechModel, clips: Sequence[Said], search: CtcSearch | None = None, delay_seconds: float = 0.0
+) -> list[Transcript]:
     """Every clip's transcript."""
     told: list[Transcript] = []
     for first in range(0, len(clips), BATCH):
-        for one in model.transcribe([clip.samples for clip in clips[first : first + BATCH]], search):
+        samples = [clip.samples for clip in clips[first : first + BATCH]]
+        for one in model.transcribe(samples, search, delay_seconds=delay_seconds):
             assert isinstance(one, Transcript)
             told.append(one)
     return told
@@ -175,12 +198,25 @@ def matched(clip: Said, words: Sequence[Word]) -> Iterator[tuple[int | None, int
 
 def read_errors(clips: Sequence[Said], told: Sequence[Transcript], sample_rate: int) -> Errors:
     """Of the words that were read right."""
-    distances = []
+    return _errors([_distance(true, *edges, sample_rate) for true, edges in rightly(clips, told)])
+
+
+def rightly(clips: Sequence[Said], told: Sequence[Transcript]) -> Iterator[tuple[tuple[str, float, float], Edge]]:
+    """Each word that was read right, as it was said, and where it was read to begin and end."""
     for clip, one in zip(clips, told, strict=True):
         for i, j in matched(clip, one.words):
             if i is not None and j is not None and clip.words[i][0] == one.words[j].text:
-                distances.append(_distance(clip.words[i], one.words[j].start, one.words[j].end, sample_rate))
-    return _errors(distances)
+                yield clip.words[i], (one.words[j].start, one.words[j].end)
+
+
+def delayed(model: SpeechModel, clips: Sequence[Said], told: Sequence[Transcript]) -> Delay:
+    """The delay of the even clips, taken off the odd ones."""
+    rate = model.sample_rate
+    even = list(rightly(clips[::2], told[::2]))
+    seconds = fit_delay([(a / rate, b / rate) for _, (a, b) in even], [(a, b) for (_, a, b), _ in even])
+    odd, before = clips[1::2], told[1::2]
+    after = transcribe(model, odd, delay_seconds=seconds)
+    return Delay(1000 * seconds, read_errors(odd, before, rate), read_errors(odd, after, rate))
 
 
 def aligned_errors(model: SpeechModel, clips: Sequence[Said]) -> Errors:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.calibration import expected_calibration_error, fit_temperature, reliability
+from models.calibration import expected_calibration_error, fit_delay, fit_temperature, reliability
 
 
 def test_honest_confidence_has_no_error() -> None:
@@ -44,3 +44,12 @@ def test_the_temperature_that_made_confidence_wrong_is_found(wanted: float) -> N
         return (1 / (1 + np.exp(-true * wanted / temperature))).tolist(), right.tolist()
 
     assert fit_temperature(judge) == pytest.approx(wanted, rel=0.08)
+
+
+def test_the_delay_is_how_much_later_words_are_told() -> None:
+    known = [(0.5, 0.9), (1.0, 1.4), (2.0, 2.3)]
+    told = [(0.54, 0.94), (1.04, 1.44), (9.0, 9.3)]
+    assert fit_delay(told, known) == pytest.approx(0.04), "one word out of place moves nothing"
+    assert fit_delay([], []) == 0.0
+    with pytest.raises(ValueError, match="3 words for 2 whose times are known"):
+        fit_delay(told, known[:2])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import SpeechModel, load_model
+from models.alignment import Alignment
 from models.clock import Clock
 from models.letters import write_letters
 from models.protocol import CtcSearch, Refused, Tokens
@@ -78,6 +79,42 @@ def test_every_family_tells_times_in_order_and_inside_the_clip(
     assert (np.diff(flat) >= 0).all()
     assert ((flat >= 0) & (flat <= samples)).all()
     assert all(0 <= part.confidence <= 1 for part in (*transcript.words, *transcript.segments, transcript))
+
+
+def test_a_checkpoint_that_writes_late_is_taken_to_have_heard_earlier(vocabulary: Vocabulary) -> None:
+    model = speller("hubert-layer-ctc")
+    model.vocabulary = vocabulary
+    (a,) = vocabulary.ids("a")
+    assert vocabulary.delimiter is not None
+    said = tokens((a, 20, 21, 1), (vocabulary.delimiter, 30, 31, 1), (a, 40, 41, 1))
+    late, early = (model.scribe(delay_seconds=seconds).words(said, 40_000) for seconds in (0.0, 0.04))
+    assert [(word.start - 640, word.end - 640) for word in late] == [(word.start, word.end) for word in early]
+
+
+def test_the_delay_moves_what_is_read_and_what_is_aligned(vocabulary: Vocabulary) -> None:
+    model = speller("hubert-layer-ctc")
+    model.vocabulary = vocabulary
+    clip = noise(20_801)
+    read = [model.transcribe([clip], delay_seconds=seconds)[0] for seconds in (0.0, 0.04)]
+    laid = [model.align(model.frontend([clip]), ["bad cab"], seconds)[0] for seconds in (0.0, 0.04)]
+    for late, early in (read, laid):
+        assert isinstance(late, Transcript | Alignment)
+        assert isinstance(early, Transcript | Alignment)
+        assert [word.text for word in late.words] == [word.text for word in early.words]
+        assert [word.end for word in late.words] != [word.end for word in early.words]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tokens_know_where_their_clip_is_quiet(name: str, vocabulary: Vocabulary) -> None:
+    """A second of silence on both sides is known with the tokens, whatever they say."""
+    model = speller(name)
+    model.vocabulary = vocabulary
+    hush = np.zeros(16_000, np.float32)
+    batch = model.frontend([np.concatenate([hush, noise(20_801), hush])])
+    (tokens,) = model.predict(batch)
+    assert isinstance(tokens, Tokens)
+    np.testing.assert_allclose(tokens.quiet[[0, -1], [1, 0]], [16_000, 36_801], atol=480)
+    assert tokens.quiet.tolist() == model.quiet(batch)[0].tolist()
 
 
 def test_a_spoilt_clip_is_refused_and_its_neighbour_is_not(vocabulary: Vocabulary) -> None:
