@@ -27,6 +27,7 @@ from pipeline.prices import CPU, GPU, Names
 from pipeline.quiet import quiet, unannounced
 from pipeline.reading import WORK, Reader, Rules
 from pipeline.standing import Watchman
+from pipeline.standstill import Standstill
 from pipeline.tally import Standing
 from pipeline.vigil import begin, vigil
 
@@ -37,7 +38,7 @@ ROUND = 20_000
 NAMES = ("ray.io/node-group", "ray.io/node-type", "node.kubernetes.io/instance-type")
 """Labels by which a cluster's makers tell their nodes apart."""
 IN_FLIGHT = 2
-"""Batches that a model has in hand: the one that it hears, and the next."""
+"""Batches that a model has in hand, and shards that a reader has: the one that it is at, and the next."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
     context.max_errored_blocks = -1
     context.enable_progress_bars = context.print_on_execution_start = False
     context.execution_options.preserve_order = False
-    context.custom_execution_callback_classes = [Watchman]
+    context.custom_execution_callback_classes = [Watchman, Standstill]
+    in_hand = 1 if rules.apart else IN_FLIGHT  # with care, whoever dies takes nothing with it that it has not tried
     fewest, most = resources.listeners
     context.autoscaling_config = growth(fewest, most)
     return (
@@ -87,7 +89,7 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
             fn_constructor_args=(rules, leave),
             batch_size=None,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=resources.readers, max_tasks_in_flight_per_actor=2),
+            compute=ActorPoolStrategy(size=resources.readers, max_tasks_in_flight_per_actor=in_hand),
             num_cpus=resources.reader_cpus,
             memory=resources.reader_memory,
             ray_remote_args_fn=retries,
@@ -102,7 +104,7 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
                 min_size=fewest,
                 max_size=most,
                 initial_size=resources.begun,
-                max_tasks_in_flight_per_actor=1 if rules.apart else IN_FLIGHT,
+                max_tasks_in_flight_per_actor=in_hand,
             ),
             num_cpus=resources.listener_cpus,
             num_gpus=resources.listener_gpus,
@@ -220,7 +222,8 @@ def resources(there: Sequence[Mapping[str, float]], pool: tuple[int, int] | None
         readers = max(1, min(8 * gpus, cpus - gpus))
         fewest, most = pool or (gpus, gpus)
         begun = max(fewest, min(gpus, most))
-        return Resources(readers, 1.0, listeners=(fewest, most), begun=begun, listener_gpus=1.0)
+        # a model asks for no core: readers that come back before it could hold all of its machine's, and it would wait
+        return Resources(readers, 1.0, listeners=(fewest, most), begun=begun, listener_cpus=0.0, listener_gpus=1.0)
     working = [node for node in there if node.get("CPU", 0)] or [{"CPU": 1.0}]
     shares = [_share(node, -(-pool[1] // len(working)) if pool else None) for node in working]
     fewest, most = pool or (sum(share.begun for share in shares),) * 2

@@ -8,7 +8,7 @@ twice even so is written off, as a row that says so.
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Place, shard_rows, shards
 from pipeline.reading import Rules
 from pipeline.schema import FAILED, STATUSES, Failure
+from pipeline.standstill import StandstillError
 from pipeline.stitching import Making
 from pipeline.storage import Store
 from pipeline.tally import Tally, Watch
@@ -67,21 +68,42 @@ class Passes:
         tally = Tally(arrivals=gathering.arrivals, readers=self.resources.readers)
         lost: Counter[tuple[str, int]] = Counter()
         suspects = {shard for shard, times in self.lease.inherited.items() if times >= DRIVERS}
+        careful = False
         while missing := missing_shards(self.store):
-            careful, finished = tally.passes > 0, tally.shards
+            finished = tally.shards
             tally.passes += 1
             tell(f"pass {tally.passes} over {len(missing):,} shards")
             tally.retries += len(missing) if careful else 0
             tally.missing = tally.missing or sum(weight(place) for _, place in missing.values())
-            self._pass({s: p for s, p in missing.items() if careful or s not in suspects}, gathering, tally, careful)
-            if suspects and not careful:
-                self._pass({s: p for s, p in missing.items() if s in suspects}, gathering, tally, careful=True)
+            if self._stood_still(missing, suspects, gathering, tally, careful):
+                continue
             if gathering.outages and tally.shards == finished:
                 raise OutageError(next(iter(gathering.outages.values())))
             if careful:
                 self._blame(gathering, tally, lost)
+            careful = True
             self.watch(tally)
         return tally
+
+    def _stood_still(
+        self,
+        missing: Mapping[str, tuple[int, Place]],
+        suspects: Collection[str],
+        gathering: Gathering,
+        tally: Tally,
+        careful: bool,
+    ) -> bool:
+        """One pass. Whether it came to a standstill, and not at its start: then what is left is nobody's fault."""
+        before = sum(gathering.arrivals.values())
+        doubtful = {} if careful else {s: p for s, p in missing.items() if s in suspects}
+        try:
+            self._pass({s: p for s, p in missing.items() if s not in doubtful}, gathering, tally, careful)
+            if doubtful:
+                self._pass(doubtful, gathering, tally, careful=True)
+        except StandstillError as error:
+            tell(f"{error}: beginning anew with what is missing", level=logging.WARNING)
+            return sum(gathering.arrivals.values()) > before
+        return False
 
     def _pass(
         self, missing: Mapping[str, tuple[int, Place]], gathering: Gathering, tally: Tally, careful: bool

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 import ray
+from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
 SOCKETS = Path("/proc/net/unix")
@@ -42,6 +43,8 @@ def vigil() -> Iterator[None]:
         if gone.is_set():
             raise EngineLostError(_lost("the cluster's process on this machine has died")) from None
         raise
+    except ExecutionTimeoutError as error:  # half an hour, as the engine counts
+        raise EngineLostError(_lost("nothing has moved in the cluster for a long time")) from error
     except RayError as error:
         raise EngineLostError(_lost(f"the engine gave up ({str(error).strip().splitlines()[-1]})")) from error
     finally:

@@ -68,3 +68,5 @@ def test_every_gpu_has_a_model() -> None:
     asked = resources([{"CPU": 1.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0, "GPU": 1.0}])
     assert asked.listeners == (2, 2)
     assert asked.listener_gpus == 1.0
+    assert asked.readers == 15, "and a core is left for it"
+    assert asked.listener_cpus == 0.0, "but not asked for: readers that come back first may hold them all"

@@ -20,6 +20,7 @@ from pipeline.passes import Passes
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
 from pipeline.reading import Rules
+from pipeline.standstill import StandstillError
 from pipeline.stitching import Making
 from pipeline.storage import Store
 from pipeline.tally import Tally
@@ -117,6 +118,33 @@ def test_what_is_lost_once_with_care_is_asked_for_again(store: Store, monkeypatc
 
     run(store, engine, monkeypatch)
     assert written_off(store) == []
+
+
+def test_a_flow_that_stands_still_is_begun_anew_and_nobody_is_blamed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[tuple[int, bool]] = []
+
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        passed.append((len(asked), careful))
+        yield asked[0]
+        if len(passed) < COUNT:
+            raise StandstillError
+        yield None
+
+    tally = run(store, engine, monkeypatch)
+    assert written_off(store) == []
+    assert passed == [(COUNT - before, False) for before in range(COUNT)]
+    assert tally.passes == COUNT
+
+
+def test_passes_over_a_flow_that_never_moves_come_to_an_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        raise StandstillError
+        yield
+
+    assert run(store, engine, monkeypatch).passes <= 2 + 2 * COUNT
+    assert written_off(store) == list(range(COUNT))
 
 
 def test_a_reader_that_counts_fewer_than_were_planned_commits_nothing(

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import ActorDiedError
 
 from pipeline import vigil as watching
@@ -35,9 +36,12 @@ def test_ctrl_c_is_still_ctrl_c(sockets: Path) -> None:
         raise KeyboardInterrupt
 
 
-def test_an_engine_that_gives_up_is_told_in_words(sockets: Path) -> None:
-    with pytest.raises(EngineLostError, match="the engine gave up"), vigil():
-        raise ActorDiedError
+@pytest.mark.parametrize(
+    ("given_up", "said"), [(ActorDiedError(), "the engine gave up"), (ExecutionTimeoutError(), "nothing has moved")]
+)
+def test_an_engine_that_gives_up_is_told_in_words(given_up: Exception, said: str, sockets: Path) -> None:
+    with pytest.raises(EngineLostError, match=f"{said}.* the same command goes on"), vigil():
+        raise given_up
 
 
 @pytest.mark.parametrize(("said", "starts"), [("no such address", 1), ("The node timed out during startup.", 3)])
