@@ -123,7 +123,8 @@ def _figures(contents: Contents) -> Iterator[Figure]:
         yield Figure("Padding", f"{run.padding:.1%}", f"of what models heard{idle}")
         if run.cost is not None:
             hourly = 3600 * run.cost / run.audio_seconds if run.audio_seconds else 0.0
-            yield Figure("Cost", f"{run.cost:,.2f}", f"{hourly:.3g} for an hour of audio, in the given prices' unit")
+            cost = f"{run.cost:,.2f}" if run.cost >= 1 else f"{run.cost:.2g}"
+            yield Figure("Cost", cost, f"{hourly:.3g} for an hour of audio, in the given prices' unit")
     failed = found.counts["failed"]
     yield Figure("Failed", f"{failed:,}", "each row says why" if failed else "nothing", alarm=failed > 0)
 

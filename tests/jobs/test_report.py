@@ -18,9 +18,11 @@ from jobs.cli import main
 from jobs.exits import FINE, UNUSABLE
 from jobs.page.comparison import compared
 from jobs.page.timeline import LONGEST, Word, band, line
+from pipeline.output import record_run
+from pipeline.storage import Store
 from tests.jobs.finished import spoken
 from tests.jobs.finished import write_output as unfinished
-from tests.jobs.outputs import RUN, words, write_output
+from tests.jobs.outputs import RUN, record, words, write_output
 
 DEMO = Path(__file__).parents[2] / "jobs" / "demo" / "corpus"
 
@@ -69,6 +71,12 @@ def test_the_figures_are_the_tables(output: str) -> None:
     assert "Speed 22.5× real time" in said
     assert "Padding 10.0% of what models heard; models waited 25% of their time" in said
     assert "Truncated failed audio 1" in said and "it breaks off" in said
+
+
+@pytest.mark.parametrize(("cost", "said"), [(12.5, "12.50 100"), (0.00025, "0.00025 0.002"), (0.0, "0 0")])
+def test_a_run_that_knows_prices_says_what_it_cost(cost: float, said: str, output: str) -> None:
+    record_run(Store(output), RUN, {**record({"ok": 3, "failed": 1}), "cost": cost})
+    assert f"Cost {said} for an hour of audio, in the given prices' unit" in plain(page(output))
 
 
 def test_the_worst_are_shown_worst_first_with_what_was_said(output: str) -> None:
