@@ -76,7 +76,7 @@ def test_the_figures_are_the_tables(output: str) -> None:
 @pytest.mark.parametrize(("cost", "said"), [(12.5, "12.50 100"), (0.00025, "0.00025 0.002"), (0.0, "0 0")])
 def test_a_run_that_knows_prices_says_what_it_cost(cost: float, said: str, output: str) -> None:
     record_run(Store(output), RUN, {**record({"ok": 3, "failed": 1}), "cost": cost})
-    assert f"Cost {said} for an hour of audio, in the given prices' unit" in plain(page(output))
+    assert f"Cost {said} for an hour of audio, in the given prices' unit" in unescape(plain(page(output)))
 
 
 def test_the_worst_are_shown_worst_first_with_what_was_said(output: str) -> None:
