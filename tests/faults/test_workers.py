@@ -1,4 +1,4 @@
-"""Workers that are killed while others depend on them."""
+"""Workers that are killed, or that die of a recording."""
 
 import os
 import random
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.exits import FINE
-from tests.faults.runs import Row, rows, shards, spoken, start, until, without_engine
+from jobs.exits import FAILED_ROWS, FINE
+from tests.faults.runs import Row, failures, good, rows, shards, spoken, start, until, without_engine
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 SEED = int(os.environ.get("STENOPOOL_SEED", "4"))
@@ -42,3 +42,34 @@ def test_an_actor_that_is_killed_costs_what_it_had_open(
     said = ended.said()
     assert said["shards"] == 6
     assert int(str(said["passes"])) <= 2, "what was lost is read once more"
+
+
+POISONS = {
+    "decoder dies": ("segv", "Crashed", "audio"),
+    "inference dies": ("shoots", "Crashed", "inference"),
+    "features raise": ("raises", "Crashed", "features"),
+}
+"""What is broken, the word in a recording's name that breaks it, and how its row must say so."""
+
+
+@pytest.mark.parametrize("poison", POISONS)
+def test_a_recording_that_kills_its_worker_is_one_row_and_innocents_are_read(
+    poison: str, untroubled: list[Row], tmp_path: Path
+) -> None:
+    word, kind, stage = POISONS[poison]
+    corpus = spoken(tmp_path / "corpus", 9, {1: f"-{word}", 6: f"-{word}"})  # nobody is guilty in the second shard
+    ended = start(corpus, tmp_path / "out", "--shard-size", 3, meddle=poison).end()
+    assert ended.code == FAILED_ROWS, ended.err
+    found = rows(tmp_path / "out")
+    assert {Path(name).stem: said for name, said in failures(found).items()} == {
+        f"001-{word}": kind,
+        f"006-{word}": kind,
+    }
+    assert {row["error"]["stage"] for row in found if row["error"]} == {stage}  # type: ignore[index]
+    assert texts(good(found, word)) == texts(untroubled, but=(1, 6))[: len(found) - 2]
+
+
+def texts(found: list[Row], but: tuple[int, ...] = ()) -> list[tuple[str, object]]:
+    """Who said what, by the number that the recording's name begins with."""
+    named = [(Path(str(row["recording_id"])).name[:3], row["text"]) for row in found]
+    return [(name, text) for name, text in named if int(name) not in but]
