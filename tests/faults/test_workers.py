@@ -46,6 +46,7 @@ def test_an_actor_that_is_killed_costs_what_it_had_open(
 
 POISONS = {
     "decoder dies": ("segv", "Crashed", "audio"),
+    "reader dies": ("fells", "Crashed", "inference"),
     "inference dies": ("shoots", "Crashed", "inference"),
     "features raise": ("raises", "Crashed", "features"),
 }
