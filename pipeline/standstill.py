@@ -54,6 +54,14 @@ class Standstill(ExecutionCallback):
             self._dismiss()
             raise StandstillError(f"{len(homeless)} workers have lost their node, and no other has room for them")
 
+    def after_execution_succeeds(self, executor: StreamingExecutor) -> None:
+        """Leave the devices to the next flow."""
+        self._dismiss()
+
+    def after_execution_fails(self, executor: StreamingExecutor, error: Exception) -> None:
+        """Leave the devices to the next flow."""
+        self._dismiss()
+
     def _dismiss(self) -> None:
         """End every worker that there ever was: the engine lets some live, and hold a device, that it has let go."""
         for worker in self._workers:

@@ -121,3 +121,16 @@ def test_what_moves_does_not_stand_still(seconds: Callable[[Engine], float]) -> 
             return super().topology()
 
     assert seconds(Moving([IDLE_WORKER], [LOST_WITH_WORK]), 10 * IDLE) == 10 * IDLE
+
+
+def test_a_flow_that_ends_leaves_the_devices_to_the_next(
+    monkeypatch: pytest.MonkeyPatch, seconds: Callable[[Engine], float]
+) -> None:
+    engine = Engine([IDLE_WORKER], [WORKING])
+    core = SimpleNamespace(kill_actor=lambda worker, _: engine.killed.append(worker))
+    monkeypatch.setattr(standstill.ray._private.worker, "global_worker", SimpleNamespace(core_worker=core))
+    executor, callback = SimpleNamespace(_topology=engine.topology()), Standstill(clock=lambda: engine.now)
+    engine.now = 2.0
+    callback.on_execution_step(executor)  # type: ignore[arg-type]
+    callback.after_execution_succeeds(executor)  # type: ignore[arg-type]
+    assert sorted(engine.killed) == ["model 0", "reader 0"]
