@@ -92,4 +92,4 @@ def _watch(socket: str, over: threading.Event, gone: threading.Event) -> None:
 
 
 def _listens(socket: str) -> bool:
-    return bool(socket) and SOCKETS.exists() and socket in SOCKETS.read_text()
+    return bool(socket) and SOCKETS.exists() and socket in SOCKETS.read_text().split()  # of several nodes, this one

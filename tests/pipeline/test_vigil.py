@@ -24,7 +24,8 @@ def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_engine_that_dies_interrupts_what_waits_for_it(sockets: Path) -> None:
-    threading.Timer(0.3, lambda: sockets.write_text("")).start()
+    another = "0: 2 0 0 1 1 8 /tmp/ray/sockets/raylet.1\n"  # of a second node on this machine
+    threading.Timer(0.3, lambda: sockets.write_text(another)).start()
     began = time.monotonic()
     with pytest.raises(EngineLostError, match="has died"), vigil():
         threading.Event().wait(30)
