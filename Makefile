@@ -32,7 +32,7 @@ check: $(READY)
 	@$(BIN)/lint-imports
 
 test: check
-	@$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
 bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.models $(BENCH)

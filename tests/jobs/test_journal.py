@@ -56,7 +56,7 @@ def test_progress_is_events_for_programs(capsys: pytest.CaptureFixture[str]) -> 
         for _ in range(50):
             watch(Tally(heard=3_600.0, missing=10, done=5.0))
     (event,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert "50%" in event["message"] and "1.00 h of audio" in event["message"]
+    assert "50%" in event["message"] and "1 h 00 min of audio" in event["message"]
 
 
 def test_the_environment_decides_where_nothing_is_typed(

@@ -100,8 +100,8 @@ def test_what_is_wrong_in_the_file_is_told_by_its_name(
     job.write_text(text)
     code, _, said = typed("in", "--output", "out", "--model", "model", "--config", job)
     assert code == UNUSABLE
-    words = " ".join(said.replace("│", " ").split())
-    assert all(part in words for part in expected)
+    words = "".join(said.replace("│", "").split())  # a long path is broken anywhere
+    assert all(part.replace(" ", "") in words for part in expected)
 
 
 def test_a_file_that_is_not_there_is_one_message(typed: Run) -> None:
