@@ -15,6 +15,7 @@ BUCKET = "corpus"
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side, where asked: what starts an engine or the gateway one after the other, the rest file by file."""
     for item in items:
