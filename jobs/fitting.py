@@ -3,7 +3,7 @@
 from functools import partial
 
 from jobs.setup import Ready, SetupError
-from pipeline import flow
+from pipeline import machines
 from pipeline.inference import Device
 from pipeline.output import plan_name
 from pipeline.passes import missing_shards
@@ -11,7 +11,7 @@ from pipeline.reading import Rules
 from pipeline.units import Clusters
 
 
-def fit(ready: Ready, rules: Rules, device: Device, resources: flow.Resources) -> None:
+def fit(ready: Ready, rules: Rules, device: Device, resources: machines.Resources) -> None:
     """Fit it on a worker, unless an earlier run has."""
     task = ready.task
     if not isinstance(task, Clusters) or task.fitted(ready.store):
@@ -27,6 +27,6 @@ def fit(ready: Ready, rules: Rules, device: Device, resources: flow.Resources) -
         }
         for _, (generation, place) in sorted(missing_shards(ready.store).items())
     ]
-    problem = flow.once(partial(task.fit, work, rules, device), resources)
+    problem = machines.once(partial(task.fit, work, rules, device), resources)
     if problem is not None:
         raise SetupError([f"the clusters cannot be fitted: {problem}"])

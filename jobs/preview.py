@@ -17,8 +17,8 @@ from jobs.setup import Ready, checked
 from jobs.survey import Survey
 from jobs.table import aligned, clock
 from pipeline.bucketing import Buckets
-from pipeline.flow import resources as resources_of
 from pipeline.inference import Device
+from pipeline.machines import resources as resources_of
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Planned, read_plan, write_plan
 from pipeline.prices import CPU, GPU, Prices

@@ -13,7 +13,7 @@ from jobs.forecast import Compared, compared, kept
 from jobs.options import Work
 from jobs.planning import Once, Planning, add
 from jobs.setup import OutputHeldError, Ready, SetupError, checked
-from pipeline import flow
+from pipeline import machines
 from pipeline.bucketing import Buckets
 from pipeline.course import Course, Sample
 from pipeline.inference import Device
@@ -104,8 +104,8 @@ def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -
     buckets = Buckets(options.window, budget=options.batch_seconds)
     references = ready.task.references if isinstance(ready.task, Joint) else None
     pool, port = options.bounds, options.metrics_port
-    with flow.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
-        bill = Bill(Prices(options.prices), flow.nodes)
+    with machines.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
+        bill = Bill(Prices(options.prices), machines.nodes)
         rules = Rules(ready.store.url, options.model, ready.audio, buckets, references=references)
         device = Device(options.model, options.dtype, options.device, resources.listener_threads, ready.task)
         fit(ready, rules, device, resources)

@@ -20,10 +20,12 @@ from pipeline.gathering import Gathering, Whole
 from pipeline.inference import Device
 from pipeline.lease import Lease
 from pipeline.log import tell
+from pipeline.machines import Resources
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Place, shard_rows, shards
 from pipeline.reading import Rules
 from pipeline.schema import FAILED, STATUSES, Failure
+from pipeline.standing import Watchman
 from pipeline.standstill import StandstillError
 from pipeline.stitching import Making
 from pipeline.storage import Store
@@ -57,7 +59,7 @@ class Passes:
     lease: Lease
     rules: Rules
     device: Device
-    resources: flow.Resources
+    resources: Resources
     making: Making
     fingerprint: str
     watch: Watch
@@ -120,7 +122,7 @@ class Passes:
                 finished += weight(missing[whole.shard][1])
             self.lease.mark({shard: self.lease.inherited.get(shard, 0) + 1 for shard in gathering.open})
             ahead = sum(weight(missing[s][1]) * gathering.share(s, missing[s][1].rows) for s in gathering.open)
-            tally.done, tally.open, tally.standing = finished + ahead, len(gathering.open), flow.standing()
+            tally.done, tally.open, tally.standing = finished + ahead, len(gathering.open), Watchman.latest
             self.watch(tally)
 
     def _work(self, generation: int, place: Place, gathering: Gathering) -> dict[str, object]:

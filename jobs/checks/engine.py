@@ -17,9 +17,9 @@ from jobs.checks.finding import Finding, fine, problem
 TRIAL = """
 import json, sys, time
 import ray
-from pipeline import flow
+from pipeline import machines
 began = time.monotonic()
-with flow.cluster(sys.argv[1] or None, None if sys.argv[1] else 1):
+with machines.cluster(sys.argv[1] or None, None if sys.argv[1] else 1):
     there = ray.cluster_resources()
     versions = ray.get(ray.remote(num_cpus=1)(lambda: (ray.__version__, sys.version.split()[0])).remote())
 print(json.dumps({"there": there, "ray": versions[0], "python": versions[1], "seconds": time.monotonic() - began}))

@@ -25,7 +25,7 @@ from ray._private.internal_api import get_memory_info_reply, get_state_from_addr
 from ray.cluster_utils import Cluster
 
 from jobs.table import aligned
-from pipeline import flow
+from pipeline import flow, machines
 from pipeline.audio import AudioRules
 from pipeline.batches import HEARD, Ready, census, folded, keys, pack
 from pipeline.bucketing import Buckets
@@ -192,7 +192,7 @@ def planned(store: Store, recordings: int, shard_size: int) -> float:
 
 def run(store: Store, address: str, watching: Watching) -> Tally:
     """As a job does it."""
-    with flow.cluster(address) as resources, Lease(store, "scale") as lease:
+    with machines.cluster(address) as resources, Lease(store, "scale") as lease:
         rules = Rules(store.url, "none", AudioRules(), Buckets())
         tally = Passes(
             store, lease, rules, Device("none"), resources, Making("none", "scale", RATE), "f" * 16, watching

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import Transcribe, transcribe
-from pipeline import flow, inference
+from pipeline import flow, inference, machines
 from pipeline.inference import Device
 from pipeline.output import TRANSCRIPTS
 from pipeline.reading import WORK, Reader, Rules
@@ -118,8 +118,8 @@ def without_engine(inputs: Path, output: Path, shard_size: int) -> list[Row]:
                 yield listener(batch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flow, "cluster", lambda *_, **__: nullcontext(flow.Resources()))
-        patch.setattr(flow, "nodes", list)
+        patch.setattr(machines, "cluster", lambda *_, **__: nullcontext(machines.Resources()))
+        patch.setattr(machines, "nodes", list)
         patch.setattr(flow, "heard", heard)
         assert transcribe(Transcribe((str(inputs),), str(output), str(MODEL), shard_size=shard_size)).passes == 1
     return rows(output)

@@ -17,8 +17,8 @@ from jobs.measuring import Measured, measured
 from jobs.survey import EACH, SAMPLE, Survey
 from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
-from pipeline.flow import Resources
 from pipeline.inference import Device
+from pipeline.machines import Resources
 from pipeline.plan import plan
 from pipeline.schema import PLAN
 from pipeline.storage import Store

@@ -50,7 +50,7 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     def started(*_: object) -> None:
         pytest.fail("a cluster was started")
 
-    monkeypatch.setattr("pipeline.flow.cluster", started)
+    monkeypatch.setattr("pipeline.machines.cluster", started)
 
     def run(*words: object) -> tuple[int, str, str]:
         code = main(["transcribe", *map(str, words)])

@@ -13,7 +13,7 @@ import soundfile
 
 from jobs.transcription import Report, SetupError, Transcribe, transcribe
 from models import load_model
-from pipeline import flow
+from pipeline import flow, machines
 from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
 from pipeline.inference import Device
@@ -91,7 +91,7 @@ def test_every_problem_of_a_set_up_is_told_at_once(corpus: Path, tmp_path: Path)
 
 def test_the_plan_has_two_stages_and_bucketing_is_not_in_the_pool(model: Path) -> None:
     rules = Rules("memory://out", str(model), AudioRules(), Buckets())
-    with flow.cluster(cpus=2) as resources:
+    with machines.cluster(cpus=2) as resources:
         work = pa.Table.from_pylist([{"plan": "p", "shard": "s", "row_group": 0, "first": 0, "rows": 1}], WORK)
         for gpus in (1.0, 0.0):
             made = flow.flow(work, rules, Device(str(model)), replace(resources, listener_gpus=gpus))
@@ -116,7 +116,7 @@ def test_the_plan_has_two_stages_and_bucketing_is_not_in_the_pool(model: Path) -
 def test_a_pool_begins_with_as_many_models_as_have_room(
     there: dict[str, float], pool: tuple[int, int] | None, expected: tuple[int, int, int]
 ) -> None:
-    found = flow.resources([{**there, "memory": 64 << 30}], pool)
+    found = machines.resources([{**there, "memory": 64 << 30}], pool)
     assert (*found.listeners, found.begun) == expected
 
 

@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from pipeline import flow
-from pipeline.flow import Resources, resources
+from pipeline import machines
 from pipeline.loopback import stays_here
+from pipeline.machines import Resources, resources
 from tests.listening import family, is_loopback, listening
 
 GIB = 1 << 30
@@ -14,7 +14,7 @@ GIB = 1 << 30
 
 @pytest.mark.ray
 def test_a_local_engine_listens_on_loopback_alone() -> None:
-    with flow.cluster(cpus=1):
+    with machines.cluster(cpus=1):
         places = listening(family(os.getpid()))
     assert len(places) >= 4, "its head, its node and its agents listen somewhere"
     assert [place for place in places if not is_loopback(place[0])] == []

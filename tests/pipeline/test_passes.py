@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline import flow, passes
+from pipeline import flow, machines, passes
 from pipeline.audio import AudioRules
 from pipeline.batches import HEARD
 from pipeline.bucketing import Buckets
@@ -56,7 +56,7 @@ def run(store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Tally:
     rules = Rules(store.url, "model", AudioRules(), Buckets())
     with Lease(store, "run") as lease:
         making = Making("model", "run", 100)
-        return Passes(store, lease, rules, Device("model"), flow.Resources(), making, "f", lambda _: None).run()
+        return Passes(store, lease, rules, Device("model"), machines.Resources(), making, "f", lambda _: None).run()
 
 
 def arrival(shard: str, ordinal: int | None) -> pa.Table:
