@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,8 +108,9 @@ def start(
     return Run(subprocess.Popen(asked, cwd=ROOT, env=around, stdout=pipe, stderr=pipe, text=True))
 
 
-def without_engine(inputs: Path, output: Path, shard_size: int) -> list[Row]:
-    """The table that nothing can trouble: the stages called one after the other, here."""
+@contextmanager
+def engineless() -> Iterator[None]:
+    """Jobs of this process run their stages one after the other, here, instead of on the engine."""
 
     def heard(work: Iterable[dict[str, object]], rules: Rules, device: Device, _: object) -> Iterator[pa.Table]:
         reader, listener = Reader(rules), inference.Listener(device)
@@ -121,7 +122,13 @@ def without_engine(inputs: Path, output: Path, shard_size: int) -> list[Row]:
         patch.setattr(machines, "cluster", lambda *_, **__: nullcontext(machines.Resources()))
         patch.setattr(machines, "nodes", list)
         patch.setattr(flow, "heard", heard)
-        assert transcribe(Transcribe((str(inputs),), str(output), str(MODEL), shard_size=shard_size)).passes == 1
+        yield
+
+
+def without_engine(inputs: Path, output: Path, shard_size: int, model: Path = MODEL) -> list[Row]:
+    """The table that nothing can trouble."""
+    with engineless():
+        assert transcribe(Transcribe((str(inputs),), str(output), str(model), shard_size=shard_size)).passes == 1
     return rows(output)
 
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pyarrow.dataset
 import pytest
 import soundfile
 
+from tests.faults.runs import Row, rows, without_engine
 from tests.models.reference import published
 
 pytestmark = pytest.mark.ray
@@ -84,25 +84,9 @@ def finish(run: "subprocess.Popen[str]") -> int:
     return int(said.split("PASSES")[1])
 
 
-def rows(output: Path) -> list[dict[str, object]]:
-    """The table without what is new in every run, in one order."""
-    table = pyarrow.dataset.dataset(output / "transcripts", format="parquet").to_table().drop_columns("run_id")
-    return sorted(map(rounded, table.to_pylist()), key=lambda row: str(row["recording_id"]))
-
-
-def rounded(row: dict[str, object]) -> dict[str, object]:
-    """Without its confidences, which depend on how a sum is rounded."""
-    segments = row["segments"] or []
-    assert isinstance(segments, list)
-    words = [[(word["word"], word["start"], word["end"]) for word in segment["words"]] for segment in segments]
-    return {name: value for name, value in row.items() if name not in {"segments", "confidence"}} | {"words": words}
-
-
 @pytest.fixture(scope="module")
-def untroubled(corpus: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
-    output = tmp_path_factory.mktemp("untroubled")
-    assert finish(start(corpus, output, model)) == 1
-    return rows(output)
+def untroubled(corpus: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    return without_engine(corpus, tmp_path_factory.mktemp("untroubled"), shard_size=2, model=model)
 
 
 def kill_after(run: "subprocess.Popen[str]", output: Path, shards: int) -> bool:
@@ -120,7 +104,7 @@ def kill_after(run: "subprocess.Popen[str]", output: Path, shards: int) -> bool:
 
 @pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_driver_that_is_killed_again_and_again_loses_and_doubles_nothing(
-    kills: int, corpus: Path, model: Path, untroubled: list[dict[str, object]], tmp_path: Path
+    kills: int, corpus: Path, model: Path, untroubled: list[Row], tmp_path: Path
 ) -> None:
     chance = random.Random(kills)
     output = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""Workers that are killed, or that die of a recording."""
+"""Workers that are killed, that die of a recording, or that never come back from one."""
 
 import os
 import random
@@ -49,12 +49,14 @@ POISONS = {
     "reader dies": ("fells", "Crashed", "inference"),
     "inference dies": ("shoots", "Crashed", "inference"),
     "features raise": ("raises", "Crashed", "features"),
+    "decoder hangs": ("hangs", "TimedOut", "audio"),
+    "inference hangs": ("endless", "Crashed", "inference"),
 }
 """What is broken, the word in a recording's name that breaks it, and how its row must say so."""
 
 
 @pytest.mark.parametrize("poison", POISONS)
-def test_a_recording_that_kills_its_worker_is_one_row_and_innocents_are_read(
+def test_a_recording_that_kills_or_stalls_its_worker_is_one_row_and_innocents_are_read(
     poison: str, untroubled: list[Row], tmp_path: Path
 ) -> None:
     word, kind, stage = POISONS[poison]

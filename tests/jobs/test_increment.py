@@ -1,7 +1,8 @@
-"""`steno incremental` and `steno retry` on a real engine: what is new, changed, gone or failed."""
+"""`steno incremental` and `steno retry`: what is new, changed, gone or failed (on the engine: `test_nights`)."""
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pipeline.output import generations
 from pipeline.storage import Store
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
+from tests.faults.runs import engineless
 
 CLIP = make_clips(16_000, seed=0).good[0]
 SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
@@ -30,6 +32,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_random("HubertForCTC", CONFIGS["HuBERT"], CLIP, folder)
     (folder / "vocab.json").write_text(json.dumps(SPELLING))
     return folder
+
+
+@pytest.fixture
+def here() -> Iterator[None]:
+    """Without the engine."""
+    with engineless():
+        yield
 
 
 def speak(path: Path, seed: int) -> None:
@@ -47,7 +56,7 @@ def texts(output: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-@pytest.mark.ray
+@pytest.mark.usefixtures("here")
 def test_each_night_adds_what_is_new_or_changed_and_nothing_is_done_twice(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,7 +101,7 @@ def transcribe_afresh(corpus: Path, model: Path, folder: Path) -> str:
     return transcribe(Transcribe((str(corpus),), str(folder / "afresh"), str(model), cpus=2)).output
 
 
-@pytest.mark.ray
+@pytest.mark.usefixtures("here")
 def test_what_failed_is_tried_again_with_the_options_of_the_last_run(model: Path, tmp_path: Path) -> None:
     corpus, output = tmp_path / "corpus", str(tmp_path / "out")
     speak(corpus / "a.flac", 1)

@@ -62,7 +62,7 @@ def test_failed_rows_have_an_exit_code_and_nothing_but_the_job_is_on_the_screen(
 
 
 def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(model: Path, tmp_path: Path) -> None:
-    corpus, out = sounds(tmp_path / "corpus", 60, seconds=20.0), tmp_path / "out"
+    corpus, out = sounds(tmp_path / "corpus", 60, seconds=8.0), tmp_path / "out"
     asked = command("transcribe", corpus, "-o", out, "-m", model, "--shard-size", 4, "--window", 4, "--cpus", 2)
     first = subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 120
