@@ -111,7 +111,8 @@ def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     device = options.device if torch.cuda.is_available() else "cpu"
     where = Device(options.model, options.dtype, device, resources.listener_threads, ready.task)
     before = torch.get_num_threads()
-    found = measured(survey.sample, ready.audio, Buckets(options.window, budget=options.batch_seconds), where)
+    buckets = Buckets(options.window, budget=options.batch_seconds or resources.batch_seconds)
+    found = measured(survey.sample, ready.audio, buckets, where)
     torch.set_num_threads(before)
     kind = GPU if here["GPU"] else CPU
     hourly = Prices(options.prices).of((kind,)) if options.prices else None

@@ -101,11 +101,11 @@ def carry_out(
 
 
 def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
-    buckets = Buckets(options.window, budget=options.batch_seconds)
     references = ready.task.references if isinstance(ready.task, Joint) else None
     pool, port = options.bounds, options.metrics_port
     with machines.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
         bill = Bill(Prices(options.prices), machines.nodes)
+        buckets = Buckets(options.window, budget=options.batch_seconds or resources.batch_seconds)
         rules = Rules(ready.store.url, options.model, ready.audio, buckets, references=references)
         device = Device(options.model, options.dtype, options.device, resources.listener_threads, ready.task)
         fit(ready, rules, device, resources)

@@ -1,6 +1,7 @@
 """The machines that a run has: a cluster that is there, or one of this process alone, and what suits it."""
 
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,6 +16,8 @@ from pipeline.vigil import begin, vigil
 
 NAMES = ("ray.io/node-group", "ray.io/node-type", "node.kubernetes.io/instance-type")
 """Labels by which a cluster's makers tell their nodes apart."""
+ROOM = 3 << 30
+"""Bytes that a machine should have for each of its models: the larger families take as much with a batch in hand."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,12 @@ class Resources:
     @property
     def listener_threads(self) -> int:
         """Threads of a model on a CPU."""
-        return max(1, round(self.listener_cpus + 0.5))
+        return max(1, math.ceil(self.listener_cpus))
+
+    @property
+    def batch_seconds(self) -> float:
+        """What a batch may hold: a GPU wants much at once, while on CPUs small ones keep all models busy to the end."""
+        return 160.0 if self.listener_gpus else 40.0
 
 
 @contextmanager
@@ -83,9 +91,10 @@ def offers() -> list[Mapping[str, float]]:
 
 
 def resources(there: Sequence[Mapping[str, float]], pool: tuple[int, int] | None = None) -> Resources:
-    """What suits these machines: a model on each GPU, or one for every four cores of each, unless bounds are given.
+    """What suits these machines: a model on each GPU, or on each core that has the memory, unless bounds are given.
 
-    What is asked for fits the smallest of them: a request that is larger than every machine waits for ever.
+    Models of one thread each are faster than one of many, whose threads wait for the slowest where they meet. What is
+    asked for fits the smallest of them: a request that is larger than every machine waits for ever.
     """
     gpus, cpus = (int(sum(node.get(name, 0) for node in there)) for name in ("GPU", "CPU"))
     if gpus:
@@ -109,10 +118,10 @@ def resources(there: Sequence[Mapping[str, float]], pool: tuple[int, int] | None
 
 
 def _share(node: Mapping[str, float], models: int | None) -> Resources:
-    """What suits one machine without a GPU, with so many models or a model for every four cores."""
-    cpus, memory = node["CPU"], node.get("memory", 8 << 30)
-    pool, readers = models or max(1, int(cpus) // 4), max(1, int(cpus) // 8)
-    each = min(2 << 30, int(0.8 * memory / (pool + readers)))
+    """What suits one machine without a GPU, with so many models or as many as it has cores and memory for."""
+    cpus, memory = node["CPU"], 0.8 * node.get("memory", 8 << 30)
+    pool, readers = models or max(1, min(int(cpus), int(memory // ROOM))), max(1, int(cpus) // 8)
+    each = min(2 << 30, int(memory / (pool + readers)))
     cores = max(0.5, (cpus - 0.5 * readers) / pool)
     return Resources(readers=readers, begun=pool, listener_cpus=cores, listener_memory=each)
 

@@ -109,7 +109,7 @@ def test_the_plan_has_two_stages_and_bucketing_is_not_in_the_pool(model: Path) -
         ({"CPU": 64, "GPU": 4}, (1, 8), (1, 8, 4)),
         ({"CPU": 64, "GPU": 4}, (2, 2), (2, 2, 2)),
         ({"CPU": 64, "GPU": 4}, (6, 6), (6, 6, 6)),
-        ({"CPU": 16}, None, (4, 4, 4)),
+        ({"CPU": 16}, None, (16, 16, 16)),
         ({"CPU": 16}, (1, 3), (1, 3, 3)),
     ],
 )

@@ -38,9 +38,11 @@ def test_an_address_is_of_this_machine_or_of_others(address: str | None, here: b
     assert stays_here(address) is here
 
 
-def test_one_machine_has_a_model_for_every_four_cores() -> None:
-    assert resources([{"CPU": 2.0, "memory": 16 * GIB}]) == Resources(listener_cpus=1.5)
-    assert resources([{"CPU": 16.0, "memory": 64 * GIB}]) == Resources(2, listeners=(4, 4), begun=4, listener_cpus=3.75)
+def test_a_machine_has_a_model_for_every_core_that_has_the_memory() -> None:
+    assert resources([{"CPU": 2.0, "memory": 16 * GIB}]) == Resources(listeners=(2, 2), begun=2, listener_cpus=0.75)
+    assert resources([{"CPU": 2.0, "memory": 6 * GIB}]).listener_threads == 2
+    tight = resources([{"CPU": 16.0, "memory": 32 * GIB}])
+    assert (tight.listeners, tight.listener_threads) == ((8, 8), 2)
 
 
 def test_no_request_is_larger_than_the_smallest_machine() -> None:
@@ -48,8 +50,8 @@ def test_no_request_is_larger_than_the_smallest_machine() -> None:
     asked = resources([small, large, small])
     assert asked.listener_cpus + asked.reader_cpus <= 1.0
     assert asked.listener_memory + asked.reader_memory <= 2 * GIB
-    assert asked.listeners == (4, 4)
-    assert asked.begun == 4
+    assert asked.listeners == (10, 10)
+    assert asked.begun == 10
 
 
 def test_the_models_that_are_asked_for_are_spread_over_the_machines() -> None:
