@@ -46,7 +46,7 @@ def checked(options: Work, task: Task, planning: Planning) -> Ready:
         problems += _others(store, identity)
     if problems or store is None or audio is None or model is None or identity is None:
         raise SetupError(problems)
-    return Ready(store, model, task, audio, identity, storage)
+    return Ready(store, model.to("meta"), task, audio, identity, storage)  # the room of its weights is the pool's
 
 
 def _output(url: str, problems: list[str]) -> tuple[Store | None, str]:

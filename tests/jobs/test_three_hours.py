@@ -22,22 +22,25 @@ ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "jobs" / "demo" / "checkpoints" / "lasr"
 HOURS = 3
 ROOM = 1500 << 20
-"""Bytes that a whole run may take beside its model, the engine's processes among them."""
+"""Bytes that a whole run may take beside its models, the engine's processes among them."""
+EACH = 500 << 20
+"""Bytes that a model's process may take beside its weights, torch among them."""
 
 
 @contextmanager
-def watched(pid: int) -> Iterator[list[int]]:
+def watched(pid: int) -> Iterator[list[dict[str, int]]]:
     """What a process and all below it hold that no other process shares, now and then."""
-    seen, over = [0], threading.Event()
+    seen: list[dict[str, int]] = []
+    over = threading.Event()
 
     def watch() -> None:
         while not over.wait(1.0):
             try:
                 family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-                held = [one.memory_info() for one in family]
+                held = {f"{one.pid} {' '.join(one.cmdline())}": one.memory_info() for one in family}
             except psutil.NoSuchProcess:
                 continue
-            seen.append(sum(one.rss - one.shared for one in held))
+            seen.append({name: one.rss - one.shared for name, one in held.items()})
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -56,7 +59,10 @@ def test_three_hours_are_heard_in_the_room_of_minutes(tmp_path: Path) -> None:
         said, _ = run.communicate(timeout=1500)
     assert run.returncode == FINE
     weights = (MODEL / "model.safetensors").stat().st_size
-    assert max(seen) <= weights + ROOM
+    models = [{name: held for name, held in look.items() if "Listener" in name} for look in seen]
+    assert max(len(look) for look in models) >= 1
+    assert max(held for look in models for held in look.values()) <= weights + EACH
+    assert max(sum(look.values()) - sum(there.values()) for look, there in zip(seen, models, strict=True)) <= ROOM
     assert json.loads(said)["counts"]["ok"] == 1
     (row,) = pyarrow.dataset.dataset(tmp_path / "out" / "transcripts").to_table().to_pylist()
     found = [word for segment in row["segments"] for word in segment["words"]]
