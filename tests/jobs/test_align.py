@@ -92,6 +92,7 @@ def test_texts_count_by_what_is_in_them_wherever_they_lie(tmp_path: Path) -> Non
     moved.write_text("a\tone\n")
     changed.write_text("a\ttwo\n")
     begun = ready(first)
+    assert begun.model.device.type == "meta", "the driver keeps no weights"
     claim(begun.store, begun.identity)
     assert ready(moved).identity.fingerprint == begun.identity.fingerprint
     with pytest.raises(SetupError, match=r'option references: "content \w{16}" there, "content \w{16}" here'):
