@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -19,10 +19,10 @@ def decoder_hangs(audio: ModuleType) -> None:
     segments = audio.segments
     audio.AudioRules.seconds_limit = lambda *_: HANG
 
-    def stuck(recording: object, rules: object) -> object:
+    def stuck(recording: object, rules: object) -> Iterator[object]:
         while named("hangs", recording.uri) and recording.failure is None:  # type: ignore[attr-defined]
             time.sleep(1)
-        return segments(recording, rules)
+        yield from segments(recording, rules)
 
     audio.segments = stuck
 
