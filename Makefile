@@ -38,6 +38,7 @@ bench: $(READY)
 	@$(BIN)/python -m tests.benchmarks.models $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.writers $(WRITERS)
 	@$(BIN)/python -m tests.benchmarks.times
+	@$(BIN)/python -m tests.benchmarks.searches
 	@$(BIN)/python -m tests.benchmarks.pipeline $(PIPELINE)
 	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
 

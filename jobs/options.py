@@ -88,7 +88,7 @@ class Work:
     """Cores of this machine to use; without it, all."""
     pool: str | None = None
     """Models that hear at once: `2`, or `1-8` to grow and shrink with the nodes and the work; without it, one on each
-    GPU, or one for every four cores."""
+    GPU, or one for every core that has the memory for it."""
     price: Annotated[tuple[str, ...], MANY] = ()
     """What an hour of a node costs, by its kind: cpu=0.04, gpu=2.5, or the name of its group. In YAML a mapping."""
     metrics_port: int | None = None
