@@ -26,6 +26,7 @@ def quiet() -> None:
     """Only what is fatal is said aloud from now on, unless the user has asked for more."""
     os.environ.setdefault(LEVEL, "fatal")
     warnings.filterwarnings("ignore", category=RayDeprecationWarning)
+    warnings.filterwarnings("ignore", "The minimum number of concurrent actors", UserWarning)  # a small job has few
     worker.print_to_stdstream = _unsaid
     for handler in [handler for name in LOGGERS for handler in logging.getLogger(name).handlers]:
         if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
