@@ -114,15 +114,16 @@ class Passes:
         if not missing:
             return
         work = (self._work(generation, place, gathering) for generation, place in missing.values())
-        rules, finished = replace(self.rules, apart=careful), tally.done
+        rules = replace(self.rules, apart=careful)
         for table in flow.heard(work, rules, self.device, self.resources):
             tally.take(table)
             for whole in gathering.take(table):
                 self._commit(whole, *missing[whole.shard], tally)
-                finished += weight(missing[whole.shard][1])
+                tally.written += weight(missing[whole.shard][1])
             self.lease.mark({shard: self.lease.inherited.get(shard, 0) + 1 for shard in gathering.open})
-            ahead = sum(weight(missing[s][1]) * gathering.share(s, missing[s][1].rows) for s in gathering.open)
-            tally.done, tally.open, tally.standing = finished + ahead, len(gathering.open), Watchman.latest
+            places = {shard: missing[shard][1] for shard in gathering.open if shard in missing}
+            ahead = sum(weight(place) * gathering.share(shard, place.rows) for shard, place in places.items())
+            tally.done, tally.open, tally.standing = tally.written + ahead, len(gathering.open), Watchman.latest
             self.watch(tally)
 
     def _work(self, generation: int, place: Place, gathering: Gathering) -> dict[str, object]:

@@ -70,8 +70,10 @@ class Tally:
     """What the run has cost so far, in the unit of the given prices."""
     missing: int = 0
     """What was to be done at the start: bytes of audio, as far as the plan knows them."""
+    written: float = 0.0
+    """What of that is in shards that are written."""
     done: float = 0.0
-    """What is done of that, as far as is known."""
+    """What is done of it, in open shards, too, as far as is known."""
 
     @property
     def padding(self) -> float:

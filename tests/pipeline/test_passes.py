@@ -13,17 +13,18 @@ from pipeline.batches import HEARD
 from pipeline.bucketing import Buckets
 from pipeline.commit import Unbalanced
 from pipeline.inference import Device
+from pipeline.inputs.found import PlanRules
 from pipeline.latest import by_shard
 from pipeline.lease import Lease
 from pipeline.output import add_generation, done
-from pipeline.passes import Passes
+from pipeline.passes import Passes, missing_shards
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
 from pipeline.reading import Rules
 from pipeline.standstill import StandstillError
 from pipeline.stitching import Making
 from pipeline.storage import Store
-from pipeline.tally import Tally
+from pipeline.tally import Tally, Watch
 from tests.pipeline.corpora import clip, written
 from tests.pipeline.test_gathering import row
 
@@ -43,20 +44,27 @@ def store(tmp_path: Path) -> Store:
     return found
 
 
-def run(store: Store, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Tally:
-    """All passes, on this engine."""
+def run(
+    store: Store,
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    watch: Watch = lambda _: None,
+    suspects: Mapping[str, int] | None = None,
+) -> Tally:
+    """All passes, on this engine; `suspects` are the shards over which drivers have died, and how many."""
 
     def heard(work: Iterable[Mapping[str, object]], rules: Rules, *_: object) -> Iterator[pa.Table]:
         for shard in work:
-            asked = [ordinal for ordinal in range(COUNT) if ordinal not in shard["done"]]  # type: ignore[operator]
+            asked = [ordinal for ordinal in range(int(str(shard["rows"]))) if ordinal not in shard["done"]]  # type: ignore[operator]
             for ordinal in engine(asked, rules.apart):
                 yield arrival(str(shard["shard"]), ordinal)
 
     monkeypatch.setattr(flow, "heard", heard)
     rules = Rules(store.url, "model", AudioRules(), Buckets())
     with Lease(store, "run") as lease:
+        lease.inherited = suspects or {}
         making = Making("model", "run", 100)
-        return Passes(store, lease, rules, Device("model"), machines.Resources(), making, "f", lambda _: None).run()
+        return Passes(store, lease, rules, Device("model"), machines.Resources(), making, "f", watch).run()
 
 
 def arrival(shard: str, ordinal: int | None) -> pa.Table:
@@ -145,6 +153,40 @@ def test_passes_over_a_flow_that_never_moves_come_to_an_end(store: Store, monkey
 
     assert run(store, engine, monkeypatch).passes <= 2 + 2 * COUNT
     assert written_off(store) == list(range(COUNT))
+
+
+def test_what_is_done_is_never_more_than_the_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        yield from asked[: None if len(asked) < 3 else -2]
+        yield None
+
+    tally = run(store, engine, monkeypatch, lambda tally: told.append(tally.done / tally.missing))
+    assert tally.passes > 1
+    assert told == sorted(told) and told[-1] == 1.0
+
+
+def test_a_shard_left_open_does_not_disturb_those_that_are_read_with_care_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = written(tmp_path / "in", {f"{number}.wav": clip(number) for number in range(COUNT)})
+    file = io.BytesIO()
+    write_plan(plan([str(folder)], PlanRules(shard_size=COUNT // 2)), file)
+    store = Store(str(tmp_path / "out"))
+    add_generation(store, 1, file.getvalue())
+    _, second = sorted(missing_shards(store))
+
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        if careful:
+            yield from asked
+            yield None
+        else:
+            yield asked[0]
+
+    monkeypatch.setattr("tests.pipeline.test_passes.COUNT", COUNT // 2)
+    assert run(store, engine, monkeypatch, suspects={second: passes.DRIVERS}).passes == 2
+    assert len(list(done(store))) == 2
 
 
 def test_a_reader_that_counts_fewer_than_were_planned_commits_nothing(
