@@ -20,16 +20,13 @@ import platform
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import fsspec
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
@@ -42,11 +39,11 @@ from jobs import Transcribe, transcribe
 from jobs.table import aligned
 from models import load_model
 from tests.benchmarks.buckets import bucket
-from tests.benchmarks.workloads import RATE, SIZES, Clips, skewed_clips, sorted_batches
+from tests.benchmarks.workloads import RATE, Clips, skewed_clips, sorted_batches, write_speller
+from tests.memory import watched
 
 RESULTS = Path(__file__).parent / "results"
 SIDES = ("script", "ray", "ours", "limit")
-SIGNS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 BATCH = 16
 """Of a script."""
 BUDGET_SECONDS = 160.0
@@ -82,7 +79,7 @@ class Measured:
     side: str
     told: Told
     peak_mib: int
-    """Resident memory of all its processes."""
+    """Resident memory of all its processes, what they share left out."""
 
 
 def main() -> None:
@@ -99,7 +96,7 @@ def main() -> None:
         return
     clips = skewed_clips(options.clips)
     with tempfile.TemporaryDirectory() as folder, bucket() as root:
-        write_model(Path(folder))
+        write_speller(Path(folder))
         write_corpus(clips, f"{root}/corpus")
         asked = [
             Task(f"{root}/corpus", f"{root}/{side}", folder, options.dtype, os.cpu_count() or 1)
@@ -113,14 +110,6 @@ def main() -> None:
     print(table(found, sum(map(len, clips)) / RATE))
 
 
-def write_model(folder: Path) -> None:
-    """HuBERT base with random weights, as transformers keeps it."""
-    torch.manual_seed(0)
-    SIZES["hubert-base"].build().save_pretrained(folder)
-    hf.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(folder)
-    (folder / "vocab.json").write_text(json.dumps({sign: number for number, sign in enumerate(SIGNS)}))
-
-
 def write_corpus(clips: Clips, folder: str) -> None:
     """A FLAC file each, in an order that has nothing to do with lengths."""
     system, path = files(folder)
@@ -132,9 +121,8 @@ def write_corpus(clips: Clips, folder: str) -> None:
 
 def files(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system of a bucket, and the path in it."""
-    return fsspec.core.url_to_fs(
-        url, **({"endpoint_url": os.environ["AWS_ENDPOINT_URL"]} if url.startswith("s3:") else {})
-    )
+    there = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]} if url.startswith("s3:") else {"auto_mkdir": True}
+    return fsspec.core.url_to_fs(url, **there)
 
 
 def measure(side: str, task: Task) -> Measured:
@@ -143,32 +131,12 @@ def measure(side: str, task: Task) -> Measured:
     print(f"{side} ...", file=sys.stderr, flush=True)
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child,
-        peak(child.pid) as seen,
+        watched(child.pid) as looks,
     ):
         said, _ = child.communicate(json.dumps(asdict(task)))
     if child.returncode:
         raise SystemExit(f"{side} failed")
-    return Measured(side, Told(**json.loads(said.splitlines()[-1])), max(seen) >> 20)
-
-
-@contextmanager
-def peak(pid: int) -> Iterator[list[int]]:
-    """Sample the memory of a process and all below it."""
-    seen, over = [0], threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.5):
-            try:
-                family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-                seen.append(sum(one.memory_info().rss - one.memory_info().shared for one in family))
-            except psutil.NoSuchProcess:
-                continue
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    yield seen
-    over.set()
-    thread.join()
+    return Measured(side, Told(**json.loads(said.splitlines()[-1])), max(sum(look.values()) for look in looks) >> 20)
 
 
 def run(side: str, task: Task) -> Told:

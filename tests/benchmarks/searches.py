@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import transformers as hf
 from torch import Tensor
 
 from jobs.table import aligned
@@ -26,10 +25,9 @@ from models.alignment import Sound, align
 from models.layers.packing import Packed
 from models.protocol import FrameLogits, Tokens
 from models.search import read_tokens
-from tests.benchmarks.workloads import SIZES, equal_clips
+from tests.benchmarks.workloads import SIGNS, equal_clips, write_speller
 from tests.benchmarks.writers import RESULTS
 
-SIGNS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 LETTERS = SIGNS[5:]
 WORDS_A_SECOND = 2.5
 SECONDS = 10.0
@@ -119,11 +117,8 @@ def measure(count: int, repeat: int) -> list[Cost]:
 
 def made() -> SpeechModel:
     """HuBERT base with random weights and the letters of its published vocabulary."""
-    torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        SIZES["hubert-base"].build().save_pretrained(folder)
-        hf.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(folder)
-        Path(folder, "vocab.json").write_text(json.dumps({sign: number for number, sign in enumerate(SIGNS)}))
+        write_speller(Path(folder))
         return load_model(folder)
 
 

@@ -3,8 +3,10 @@
 Speed does not depend on what is said, so neither weights nor clips need to mean anything.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ import transformers as hf
 Clips = list[npt.NDArray[np.float32]]
 
 RATE = 16_000
+SIGNS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
+"""What a published speller writes."""
 LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
 STABLE = LARGE | {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
 SEW_TINY = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536}
@@ -41,6 +45,14 @@ SIZES = {
     "hubert-large": Size(lambda: hf.HubertForCTC(hf.HubertConfig(**STABLE)), heavy=True, masked=True),
     "unispeech-large": Size(lambda: hf.UniSpeechForCTC(hf.UniSpeechConfig(**STABLE)), heavy=True, masked=True),
 }
+
+
+def write_speller(folder: Path) -> None:
+    """HuBERT base with random weights, as transformers keeps it."""
+    torch.manual_seed(0)
+    SIZES["hubert-base"].build().save_pretrained(folder)
+    hf.Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False).save_pretrained(folder)
+    (folder / "vocab.json").write_text(json.dumps({sign: number for number, sign in enumerate(SIGNS)}))
 
 
 def equal_clips(count: int, seconds: float = 10.0) -> Clips:

@@ -3,18 +3,15 @@
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pyarrow.dataset
 import pytest
 import soundfile
 
 from jobs.exits import FINE
 from pipeline.scoring import word_edits
+from tests.memory import watched
 from tests.pipeline.test_cut_words import RATE, run_on
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -25,28 +22,6 @@ ROOM = 1500 << 20
 """Bytes that a whole run may take beside its models, the engine's processes among them."""
 EACH = 500 << 20
 """Bytes that a model's process may take beside its weights, torch among them."""
-
-
-@contextmanager
-def watched(pid: int) -> Iterator[list[dict[str, int]]]:
-    """What a process and all below it hold that no other process shares, now and then."""
-    seen: list[dict[str, int]] = []
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(1.0):
-            try:
-                family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-                held = {f"{one.pid} {' '.join(one.cmdline())}": one.memory_info() for one in family}
-            except psutil.NoSuchProcess:
-                continue
-            seen.append({name: one.rss - one.shared for name, one in held.items()})
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    yield seen
-    over.set()
-    thread.join()
 
 
 def test_three_hours_are_heard_in_the_room_of_minutes(tmp_path: Path) -> None:
