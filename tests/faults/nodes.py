@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import psutil
-
-from tests.faults.runs import ROOT
+from tests.faults.runs import ROOT, kill_family
 
 STORE = 90 << 20
 """Bytes of each node's object store."""
@@ -47,9 +45,7 @@ def nodes() -> Iterator[Nodes]:
         assert said.startswith("address "), said
         yield Nodes(keeper, said.split()[1])
     finally:
-        for one in [*psutil.Process(keeper.pid).children(recursive=True), psutil.Process(keeper.pid)]:
-            one.kill()
-        keeper.wait()
+        kill_family(keeper)
 
 
 def keep() -> None:

@@ -74,9 +74,7 @@ class Run:
 
     def fell(self) -> None:
         """End it and whatever it has started."""
-        for one in [*psutil.Process(self.process.pid).children(recursive=True), psutil.Process(self.process.pid)]:
-            one.kill()
-        self.process.wait()
+        kill_family(self.process)
 
     def workers(self, stage: str) -> list[psutil.Process]:
         """The actors of a stage, `Reader` or `Listener`, that are up."""
@@ -88,6 +86,13 @@ class Run:
             except psutil.Error:  # it has just gone
                 continue
         return found
+
+
+def kill_family(process: "subprocess.Popen[str]") -> None:
+    """End a process and whatever it has started."""
+    for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+        one.kill()
+    process.wait()
 
 
 def start(

@@ -1,33 +1,33 @@
 """A cluster that loses a node, gains one, or loses its head in the middle of a run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from jobs.exits import FINE, UNUSABLE
-from tests.faults.nodes import nodes
-from tests.faults.runs import Row, rows, shards, spoken, start, until, without_engine
+from tests.faults.nodes import Nodes, nodes
+from tests.faults.runs import Row, Run, rows, shards, start, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-WORDS = ("--shard-size", 3, "--window", 3)
+RECORDINGS, SHARD = 60, 3
+WORDS = ("--shard-size", SHARD, "--window", SHARD)
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return spoken(tmp_path_factory.mktemp("spoken") / "corpus", 60)
-
-
-@pytest.fixture(scope="module")
-def untroubled(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return without_engine(corpus, tmp_path_factory.mktemp("untroubled"), shard_size=3)
+@contextmanager
+def troubled(corpus: Path, output: Path) -> Iterator[tuple[Nodes, Run]]:
+    """A cluster, and a run on it that has written some of its shards."""
+    with nodes() as cluster:
+        run = start(corpus, output, *WORDS, "--address", cluster.address, meddle="readers are slow")
+        until(lambda: len(shards(output)) >= 2, run)
+        yield cluster, run
 
 
 def test_a_node_that_goes_and_one_that_comes_change_nothing_in_the_table(
     corpus: Path, untroubled: list[Row], tmp_path: Path
 ) -> None:
-    with nodes() as cluster:
-        run = start(corpus, tmp_path, *WORDS, "--address", cluster.address, meddle="readers are slow")
-        until(lambda: len(shards(tmp_path)) >= 2, run)
+    with troubled(corpus, tmp_path) as (cluster, run):
         cluster.tell("remove")
         there = shards(tmp_path)
         cluster.tell("add")
@@ -41,9 +41,7 @@ def test_a_node_that_goes_and_one_that_comes_change_nothing_in_the_table(
 def test_a_run_whose_head_dies_says_so_and_the_same_command_finishes_elsewhere(
     corpus: Path, untroubled: list[Row], tmp_path: Path
 ) -> None:
-    with nodes() as cluster:
-        run = start(corpus, tmp_path, *WORDS, "--address", cluster.address, meddle="readers are slow")
-        until(lambda: len(shards(tmp_path)) >= 2, run)
+    with troubled(corpus, tmp_path) as (cluster, run):
         cluster.tell("behead")
         ended = run.end(limit=180)
     assert ended.code == UNUSABLE, ended

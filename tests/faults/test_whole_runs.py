@@ -13,21 +13,12 @@ import pytest
 from jobs.exits import FINE, HELD, UNUSABLE
 from pipeline.storage import Store
 from tests.faults.proxy import proxy
-from tests.faults.runs import Row, Run, rows, shards, spoken, start, without_engine
+from tests.faults.runs import Row, Run, rows, shards, start
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 FAULTS = ("503", "reset", "truncated", "delayed", "dropped")
-WORDS = ("--shard-size", 4)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return spoken(tmp_path_factory.mktemp("spoken") / "corpus", 24)
-
-
-@pytest.fixture(scope="module")
-def untroubled(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return without_engine(corpus, tmp_path_factory.mktemp("untroubled"), shard_size=4)
+RECORDINGS, SHARD = 24, 4
+WORDS = ("--shard-size", SHARD)
 
 
 @pytest.mark.parametrize("server", ["moto_s3", pytest.param("rgw", marks=pytest.mark.s3)])

@@ -7,21 +7,12 @@ from pathlib import Path
 import pytest
 
 from jobs.exits import FAILED_ROWS, FINE
-from tests.faults.runs import Row, failures, good, rows, shards, spoken, start, until, without_engine
+from tests.faults.runs import Row, failures, good, rows, shards, spoken, start, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
+RECORDINGS, SHARD = 24, 4
 SEED = int(os.environ.get("STENOPOOL_SEED", "4"))
 """Of what is troubled, and when."""
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return spoken(tmp_path_factory.mktemp("spoken") / "corpus", 24)
-
-
-@pytest.fixture(scope="module")
-def untroubled(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
-    return without_engine(corpus, tmp_path_factory.mktemp("untroubled"), shard_size=4)
 
 
 @pytest.mark.parametrize("stage", ["Reader", "Listener"])
@@ -29,7 +20,7 @@ def test_an_actor_that_is_killed_costs_what_it_had_open(
     stage: str, corpus: Path, untroubled: list[Row], tmp_path: Path
 ) -> None:
     chance = random.Random(SEED)
-    run = start(corpus, tmp_path / "out", "--shard-size", 4, meddle="readers are slow")
+    run = start(corpus, tmp_path / "out", "--shard-size", SHARD, meddle="readers are slow")
     until(lambda: len(shards(tmp_path / "out")) >= chance.choice([1, 2]), run)
     until(lambda: run.workers(stage), run)
     there = shards(tmp_path / "out")
