@@ -13,10 +13,9 @@ from jobs.forecast import Forecast, foretold, keep
 from jobs.measuring import measured
 from jobs.options import Work
 from jobs.planning import Growing, Planning
-from jobs.setup import Ready, checked
+from jobs.setup import Ready, buckets, checked
 from jobs.survey import Survey
 from jobs.table import aligned, clock
-from pipeline.bucketing import Buckets
 from pipeline.inference import Device
 from pipeline.machines import resources as resources_of
 from pipeline.output import done, generations, plan_name
@@ -111,8 +110,7 @@ def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     device = options.device if torch.cuda.is_available() else "cpu"
     where = Device(options.model, options.dtype, device, resources.listener_threads, ready.task)
     before = torch.get_num_threads()
-    buckets = Buckets(options.window, budget=options.batch_seconds or resources.batch_seconds)
-    found = measured(survey.sample, ready.audio, buckets, where)
+    found = measured(survey.sample, ready.audio, buckets(options, resources), where)
     torch.set_num_threads(before)
     kind = GPU if here["GPU"] else CPU
     hourly = Prices(options.prices).of((kind,)) if options.prices else None

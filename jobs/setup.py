@@ -11,13 +11,15 @@ from jobs.refusals import OutputHeldError, SetupError
 from models import CheckpointError, SourceError, SpeechModel, load_model
 from models.sources import fetch
 from pipeline.audio import AudioRules
+from pipeline.bucketing import Buckets
 from pipeline.identity import weights_hash
+from pipeline.machines import Resources
 from pipeline.nearby import content_hash
 from pipeline.output import Identity, OutputDiffersError, check_identity
 from pipeline.storage import Store, StoreError
 from pipeline.tasks import Task
 
-__all__ = ["OutputHeldError", "Ready", "SetupError", "checked"]
+__all__ = ["OutputHeldError", "Ready", "SetupError", "buckets", "checked"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ def checked(options: Work, task: Task, planning: Planning) -> Ready:
     if problems or store is None or audio is None or model is None or identity is None:
         raise SetupError(problems)
     return Ready(store, model.to("meta"), task, audio, identity, storage)  # the room of its weights is the pool's
+
+
+def buckets(options: Work, resources: Resources) -> Buckets:
+    """How batches are made on what there is."""
+    return Buckets(options.window, budget=options.batch_seconds or resources.batch_seconds)
 
 
 def _output(url: str, problems: list[str]) -> tuple[Store | None, str]:

@@ -12,9 +12,8 @@ from jobs.fitting import fit
 from jobs.forecast import Compared, compared, kept
 from jobs.options import Work
 from jobs.planning import Once, Planning, add
-from jobs.setup import OutputHeldError, Ready, SetupError, checked
+from jobs.setup import OutputHeldError, Ready, SetupError, buckets, checked
 from pipeline import machines
-from pipeline.bucketing import Buckets
 from pipeline.course import Course, Sample
 from pipeline.inference import Device
 from pipeline.inputs.found import PlanError
@@ -105,8 +104,8 @@ def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -
     pool, port = options.bounds, options.metrics_port
     with machines.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
         bill = Bill(Prices(options.prices), machines.nodes)
-        buckets = Buckets(options.window, budget=options.batch_seconds or resources.batch_seconds)
-        rules = Rules(ready.store.url, options.model, ready.audio, buckets, references=references)
+        made = buckets(options, resources)
+        rules = Rules(ready.store.url, options.model, ready.audio, made, references=references)
         device = Device(options.model, options.dtype, options.device, resources.listener_threads, ready.task)
         fit(ready, rules, device, resources)
         return Passes(
