@@ -5,6 +5,7 @@ from functools import partial
 from jobs.setup import Ready, SetupError
 from pipeline import machines
 from pipeline.inference import Device
+from pipeline.log import STEP, tell
 from pipeline.output import plan_name
 from pipeline.passes import missing_shards
 from pipeline.reading import Rules
@@ -27,6 +28,7 @@ def fit(ready: Ready, rules: Rules, device: Device, resources: machines.Resource
         }
         for _, (generation, place) in sorted(missing_shards(ready.store).items())
     ]
+    tell("fitting the clusters to a sample of the recordings", level=STEP)
     problem = machines.once(partial(task.fit, work, rules, device), resources)
     if problem is not None:
         raise SetupError([f"the clusters cannot be fitted: {problem}"])

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from jobs.options import Manner
 from jobs.progress import SELDOM, sentence, shown
-from pipeline.log import LOG, NOTICE, Json, Plain, tell
+from pipeline.log import LOG, NOTICE, STEP, Json, Plain, tell
 from pipeline.tally import Tally, Watch
 
 VARIABLE = "STENOPOOL_LOG"
@@ -40,7 +40,8 @@ def journal(manner: Manner) -> Iterator[None]:
         return
     handler, before = _Screen(sys.stderr), LOG.level
     handler.setFormatter(Json() if form(manner) == JSON else Plain())
-    LOG.setLevel(logging.INFO if form(manner) == JSON else NOTICE)
+    handler.setLevel(logging.INFO if form(manner) == JSON else NOTICE)
+    LOG.setLevel(logging.INFO if form(manner) == JSON else STEP)
     LOG.addHandler(handler)
     try:
         yield

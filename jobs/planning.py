@@ -4,7 +4,8 @@ A plan is a generation: written once, never changed. What is missing of any gene
 """
 
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -18,11 +19,15 @@ from pipeline.inputs.found import PlanError, PlanRules
 from pipeline.inputs.rows import Row, key, unpacked
 from pipeline.inputs.seen import Keys, Seen
 from pipeline.latest import by_shard
+from pipeline.log import STEP, tell
 from pipeline.output import add_generation, generations, plan_name
 from pipeline.plan import plan, shards_of
 from pipeline.planfile import Planned, inputs_of, new_or_changed, read_plan, write_plan
 from pipeline.schema import FAILED
 from pipeline.storage import Store, StoreError, parse, uri
+
+EVERY = 2.0
+"""Seconds between two words about how much is planned."""
 
 
 class Planning(Protocol):
@@ -45,11 +50,30 @@ class Planning(Protocol):
 def add(planning: Planning, store: Store) -> Planned:
     """Write the next generation, unless there is nothing in it."""
     with tempfile.TemporaryFile() as file:
-        planned = write_plan(planning.shards(store), file, planning.inputs)
+        planned = write_plan(counted(planning.shards(store)), file, planning.inputs)
         if planned.shards:
             file.seek(0)
             add_generation(store, following(store), file.read())
     return planned
+
+
+def counted(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same tables; what they hold so far is told now and then, and at the end."""
+    rows = containers = 0
+    said = time.monotonic()
+    for table in tables:
+        rows += len(table)
+        containers += table["recording_id"].null_count
+        if time.monotonic() - said > EVERY:
+            said = time.monotonic()
+            tell(f"planning: {_found(rows, containers)} so far", level=STEP)
+        yield table
+    if rows:
+        tell(f"planned: {_found(rows, containers)}", level=STEP)
+
+
+def _found(rows: int, containers: int) -> str:
+    return f"{rows - containers:,} recordings" + (f" and {containers:,} containers" if containers else "")
 
 
 def following(store: Store) -> int:

@@ -12,11 +12,12 @@ import torch
 from jobs.forecast import Forecast, foretold, keep
 from jobs.measuring import measured
 from jobs.options import Work
-from jobs.planning import Growing, Planning
+from jobs.planning import Growing, Planning, counted
 from jobs.setup import Ready, buckets, checked
 from jobs.survey import Survey
 from jobs.table import aligned, clock
 from pipeline.inference import Device
+from pipeline.log import STEP, tell
 from pipeline.machines import resources as resources_of
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Planned, read_plan, write_plan
@@ -82,7 +83,7 @@ def preview(options: Work, task: Task, planning: Planning) -> Preview:
     store, finished = ready.store, set(done(ready.store))
     survey = Survey(finished)
     with tempfile.TemporaryFile() as file:
-        new = write_plan(survey.passing(planning.shards(store)), file)
+        new = write_plan(counted(survey.passing(planning.shards(store))), file)
     total, gone = _total(store, survey, new), _gone(planning, store)
     forecast = _forecast(options, ready, survey) if survey.weight else None
     if forecast is not None:
@@ -110,6 +111,7 @@ def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     device = options.device if torch.cuda.is_available() else "cpu"
     where = Device(options.model, options.dtype, device, resources.listener_threads, ready.task)
     before = torch.get_num_threads()
+    tell("reading and hearing a sample, to tell how long it takes", level=STEP)
     found = measured(survey.sample, ready.audio, buckets(options, resources), where)
     torch.set_num_threads(before)
     kind = GPU if here["GPU"] else CPU

@@ -130,7 +130,8 @@ def _page(done: Report, outcome: Outcome) -> str | None:
 
 
 def _preview(options: Work, task: Task, manner: Manner, planning: Planning) -> int:
-    found = preview(options, task, planning)
+    with progress(manner):
+        found = preview(options, task, planning)
     print(json.dumps(asdict(found), indent=2) if manner.as_json else found.text())
     return FINE
 

@@ -13,6 +13,7 @@ from models.sources import fetch
 from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
 from pipeline.identity import weights_hash
+from pipeline.log import STEP, tell
 from pipeline.machines import Resources
 from pipeline.nearby import content_hash
 from pipeline.output import Identity, OutputDiffersError, check_identity
@@ -38,11 +39,14 @@ class Ready:
 def checked(options: Work, task: Task, planning: Planning) -> Ready:
     """What a run needs, or `SetupError` with all that is wrong with it."""
     problems = options.flaws()
+    tell(f"looking at the output {options.output}", level=STEP)
     store, storage = _output(options.output, problems)
+    tell(f"reading the checkpoint {options.model}", level=STEP)
     model = _model(options, task, problems)
     audio = None if model is None else _audio(options, task, model, problems)
     identity = None if model is None else _identity(options, problems)
     meant = not options.flaws()
+    tell("looking into the inputs", level=STEP)
     problems += planning.flaws(store)
     if store is not None and identity is not None and meant:
         problems += _others(store, identity)

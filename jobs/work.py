@@ -18,7 +18,7 @@ from pipeline.course import Course, Sample
 from pipeline.inference import Device
 from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
-from pipeline.log import RUN
+from pipeline.log import RUN, STEP, tell
 from pipeline.meters import Meters
 from pipeline.output import OutputDiffersError, claim, read_run, record_run
 from pipeline.passes import Passes, missing_shards
@@ -102,11 +102,13 @@ def carry_out(
 def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
     references = ready.task.references if isinstance(ready.task, Joint) else None
     pool, port = options.bounds, options.metrics_port
+    tell(f"joining the cluster at {options.address}" if options.address else "starting Ray here", level=STEP)
     with machines.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
         bill = Bill(Prices(options.prices), machines.nodes)
         made = buckets(options, resources)
         rules = Rules(ready.store.url, options.model, ready.audio, made, references=references)
         device = Device(options.model, options.dtype, options.device, resources.listener_threads, ready.task)
+        tell(f"loading the model into {resources.begun} workers, for the first batches", level=STEP)
         fit(ready, rules, device, resources)
         return Passes(
             ready.store,

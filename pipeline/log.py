@@ -17,7 +17,10 @@ RUN: ContextVar[str] = ContextVar("run", default="")
 """The run that this process drives."""
 NOTICE = logging.WARNING + 5
 """Of what a person should know who does not read every event."""
+STEP = logging.INFO + 5
+"""Of what a job is at before it has figures to show: progress shows it in place."""
 logging.addLevelName(NOTICE, "NOTICE")
+logging.addLevelName(STEP, "STEP")
 SHARD, RECORDING = "shard", "recording"
 
 

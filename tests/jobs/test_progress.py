@@ -3,9 +3,14 @@
 import io
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 
 from jobs import progress
+from jobs.journal import journal
+from jobs.options import Manner
+from jobs.planning import counted
+from pipeline.log import STEP, tell
 from pipeline.tally import Tally
 
 
@@ -41,7 +46,7 @@ def test_elsewhere_than_on_a_terminal_lines_are_plain_and_few() -> None:
         for number in range(50):
             watch(tally(20.0 * number))
     lines = screen.getvalue().splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert all(line.startswith("steno: ") for line in lines)
     assert "98% |" in lines[-1]
     assert "\r" not in screen.getvalue()
@@ -52,8 +57,63 @@ def test_on_a_terminal_one_line_is_written_over(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("COLUMNS", "40")
     screen = Terminal()
     with progress.shown(screen) as watch:
+        watch(tally(100.0))
         watch(tally())
-    first, *rest = screen.getvalue().split("\r\x1b[K")[1:]
-    assert "\n" not in first
-    assert rest == [progress.sentence(tally(), 0)[:39] + "\n"] or rest[-1].startswith("25% | 1,200 ok")
-    assert max(map(len, screen.getvalue().strip("\n").split("\r\x1b[K"))) == 39
+    first, second = screen.getvalue().split("\r\x1b[K")[1:]
+    assert len(first) == 39
+    assert first.startswith("#--------- 10% | 1,200 ok")
+    assert second.startswith("##-------- 25% | 1,200 ok") and second.endswith("\n")
+
+
+def test_the_bar_takes_the_room_that_the_figures_leave_and_these_are_shortened_first() -> None:
+    said = progress.sentence(tally(), elapsed=60.0)
+    assert progress.barred(0.25, said, 200) == f"{'█' * 10}{'░' * 30} {said}"
+    assert progress.barred(0.25, said, len(said) + 21) == f"{'█' * 5}{'░' * 15} {said}"
+    narrow = "25% | 1,200 ok, 3 failed | 2 h 00 min | 120.0x | 3 min 00 s left"
+    assert progress.barred(0.25, said, 79) == f"███{'░' * 11} {narrow}"
+    assert progress.barred(1.0, narrow, 30) == f"{'█' * 10} {narrow}"
+
+
+def steps() -> None:
+    tell("looking at the output s3://b/o?X-Amz-Signature=abc", level=STEP)
+    tell("written: 3 ok", shard="s-1")
+    tell("planned: 3 recordings", level=STEP)
+
+
+def test_before_there_are_figures_it_says_what_the_job_is_at() -> None:
+    screen = io.StringIO()
+    with journal(Manner()), progress.shown(screen) as watch:
+        steps()
+        watch(tally())
+        tell("reading it again", level=STEP)
+    assert screen.getvalue().splitlines()[:2] == [
+        "steno: looking at the output s3://b/o?X-Amz-Signature=***",
+        "steno: planned: 3 recordings",
+    ]
+    assert "again" not in screen.getvalue()
+
+
+def test_on_a_terminal_the_steps_are_that_same_line(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Terminal()
+    with journal(Manner()), progress.shown(screen):
+        steps()
+    assert [each.rstrip() for each in screen.getvalue().split("\r\x1b[K")[1:]] == [
+        "looking at the output s3://b/o?X-Amz-Signature=*** ...",
+        "planned: 3 recordings ...",
+    ]
+    assert screen.getvalue().count("\n") == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_planning_tells_how_much_it_has_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.planning.EVERY", -1.0)
+    shards = [pa.table({"recording_id": pa.array(ids, pa.string())}) for ids in (["a", "b"], [None])]
+    screen = io.StringIO()
+    with journal(Manner()), progress.shown(screen):
+        assert list(counted(shards)) == shards
+        assert list(counted([])) == []
+    assert screen.getvalue().splitlines() == [
+        "steno: planning: 2 recordings so far",
+        "steno: planning: 2 recordings and 1 containers so far",
+        "steno: planned: 2 recordings and 1 containers",
+    ]
