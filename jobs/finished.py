@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 
 from jobs.refusals import SetupError
+from pipeline.knocking import knock
 from pipeline.output import done, generations, plan_name, read_identity
 from pipeline.storage import Store, StoreError
+from pipeline.stores.errors import UNREACHABLE
 
 TEXTLESS: Mapping[str, str] = {"label": "labels", "embed": "vectors", "units": "units"}
 """What outputs hold that have no text, by the jobs that write them."""
@@ -46,10 +48,13 @@ def opened(output: str) -> Finished:
     """Look at an output; `SetupError` where there is none, or nothing in it."""
     try:
         store = Store(output)
+        knock(output)
         job = str(read_identity(store).options.get("job", "transcribe"))
         there = set(done(store))
         planned = set(_planned(store))
     except StoreError as error:
+        if error.kind == UNREACHABLE:
+            raise
         raise SetupError([f"{output} holds no output of steno: {error}"]) from error
     found = Finished(store, len(planned | there), len(planned - there), job)
     if not there:

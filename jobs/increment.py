@@ -14,6 +14,7 @@ from jobs.planning import Growing
 from jobs.setup import SetupError
 from jobs.transcription import task
 from jobs.work import Report, carry_out, new_run_id, reread
+from pipeline.knocking import knock
 from pipeline.output import read_run
 from pipeline.storage import Store, StoreError
 from pipeline.tally import Watch
@@ -49,9 +50,10 @@ def run_id(options: Incremental) -> str:
 
 
 def recorded(options: Incremental) -> Report | None:
-    """What the run of this date did, if it came to its end."""
+    """What the run of this date did, if it came to its end; `StoreError` where the store does not answer."""
     if options.date is None:
         return None
+    knock(options.output)
     try:
         found = read_run(Store(options.output), run_id(options))
     except StoreError:

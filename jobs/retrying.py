@@ -14,6 +14,7 @@ from jobs.planning import Again
 from jobs.setup import SetupError
 from jobs.transcription import task as transcription
 from jobs.work import Report, carry_out
+from pipeline.knocking import knock
 from pipeline.output import generations, read_runs
 from pipeline.storage import Store, StoreError
 from pipeline.tally import Watch
@@ -47,6 +48,7 @@ def planned_again(options: Retry) -> tuple[Work, Task, Again]:
 def _last(options: Retry) -> Work:
     try:
         store = Store(options.output)
+        knock(options.output)
         numbers, records = generations(store), list(read_runs(store))
     except StoreError as error:
         raise SetupError([f"{options.output} cannot be read: {error}"]) from error

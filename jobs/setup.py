@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from jobs.away import away
 from jobs.options import DEVICES, DTYPES, Work
 from jobs.planning import Planning
 from jobs.refusals import OutputHeldError, SetupError
@@ -40,14 +41,17 @@ def checked(options: Work, task: Task, planning: Planning) -> Ready:
     """What a run needs, or `SetupError` with all that is wrong with it."""
     problems = options.flaws()
     tell(f"looking at the output {options.output}", level=STEP)
-    store, storage = _output(options.output, problems)
+    silent = away(options)
+    problems += silent.problems
+    store, storage = (None, "") if silent.any_of(options.output) else _output(options.output, problems)
     tell(f"reading the checkpoint {options.model}", level=STEP)
-    model = _model(options, task, problems)
+    far = silent.any_of(options.model, *options.files.values())
+    model = None if far else _model(options, task, problems)
     audio = None if model is None else _audio(options, task, model, problems)
     identity = None if model is None else _identity(options, problems)
     meant = not options.flaws()
     tell("looking into the inputs", level=STEP)
-    problems += planning.flaws(store)
+    problems += [] if silent.any_of(*planning.inputs) else planning.flaws(store)
     if store is not None and identity is not None and meant:
         problems += _others(store, identity)
     if problems or store is None or audio is None or model is None or identity is None:

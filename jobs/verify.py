@@ -18,6 +18,7 @@ from jobs.outcome import standing
 from jobs.refusals import SetupError
 from jobs.table import aligned
 from pipeline.commit import describe, read_footer
+from pipeline.knocking import knock
 from pipeline.latest import superseded
 from pipeline.output import done, generations, plan_name, read_identity, transcript_name
 from pipeline.planfile import read_plan
@@ -78,6 +79,7 @@ def verify(options: Verify) -> Verdict:
     """Read a whole output; `SetupError` where there is none to read."""
     try:
         store = Store(options.output)
+        knock(options.output)
         fingerprint, numbers = read_identity(store).fingerprint, generations(store)
     except StoreError as error:
         raise SetupError([f"{options.output} holds no output of steno: {error}"]) from error

@@ -13,6 +13,7 @@ from jobs.checks.finding import Finding, fine, note, problem
 from jobs.checks.machine import GIGABYTE, LITTLE_DISK
 from jobs.describe import Options, describe
 from models import CheckpointError, SourceError
+from pipeline.knocking import knock
 from pipeline.storage import S3, Store, StoreError, parse
 from pipeline.stores import s3
 
@@ -30,6 +31,7 @@ def storage(output: str) -> Iterator[Finding]:
         place = parse(output)
         if place[0] in S3:
             yield from credentials()
+        knock(output)
         probe = Store(output).probe()
     except StoreError as error:
         yield problem("output", str(error), ADVICE.get(error.kind, "mend that, or name another output"))
