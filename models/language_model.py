@@ -168,7 +168,9 @@ def load_language_model(path: Path | str) -> LanguageModel:
 
 def _read_binary(path: Path) -> KenlmBinary:
     if importlib.util.find_spec("kenlm") is None:
-        raise LanguageModelError(f"the language model {path} is a KenLM binary: pip install 'stenopool[lm]' to read it")
+        raise LanguageModelError(
+            f"the language model {path} is a KenLM binary: pip install -e '.[lm]' in the project's folder to read it"
+        )
     try:
         return KenlmBinary(path)
     except (OSError, RuntimeError) as error:

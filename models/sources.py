@@ -88,7 +88,7 @@ def _hub_snapshot(address: str) -> Path:
         # Only those need this extra who name a checkpoint on a hub; the others must start without it.
         from models import hub
     except ModuleNotFoundError as missing:
-        raise SourceError("hf:// needs one more package: pip install 'stenopool[hub]'.") from missing
+        raise SourceError("hf:// needs one more package: pip install -e '.[hub]' in the project's folder.") from missing
     return hub.snapshot(address)
 
 

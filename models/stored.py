@@ -138,7 +138,7 @@ def _open_tensorflow(path: Path) -> Stored:
     try:
         from models.tensorflow_file import open_tensorflow  # the extra `tf`: h5py is for these files alone
     except ModuleNotFoundError as error:
-        raise StoredError(f"{path} needs h5py: pip install 'stenopool[tf]'") from error
+        raise StoredError(f"{path} needs h5py: pip install -e '.[tf]' in the project's folder") from error
     try:
         tensors = open_tensorflow(path)
     except (OSError, KeyError, ValueError, TypeError) as error:

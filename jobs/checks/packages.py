@@ -41,7 +41,7 @@ def packages() -> Iterator[Finding]:
         wrong = [said for requirement in requirements if (said := lacking(requirement))]
         about, purpose = f"extra {extra}", f"for {PURPOSES.get(extra, extra)}"
         if wrong:
-            yield note(about, f"{purpose}: {'; '.join(wrong)}", f"pip install '{PROJECT}[{extra}]' where you need it")
+            yield note(about, f"{purpose}: {'; '.join(wrong)}", f"pip install -e '.[{extra}]' in the project's folder")
         else:
             yield fine(about, f"{purpose}: {', '.join(f'{r.name} {version(r.name)}' for r in requirements)}")
 

@@ -103,7 +103,7 @@ def _problems(rules: AudioRules) -> list[str]:
         "most_seconds, most_bytes and most_channels must be more than 0": (
             min(rules.most_seconds, rules.most_bytes, rules.most_channels) > 0
         ),
-        "the package silero-vad is not installed, and cut is 'silero': pip install 'stenopool[silero]'": (
+        "cut is 'silero', and silero-vad is not installed: pip install -e '.[silero]' in the project's folder": (
             rules.cut != "silero" or find_spec("silero_vad") is not None
         ),
         f"cut is 'silero' and sample_rate is {rules.sample_rate}: silero hears {SILERO_RATE}": (

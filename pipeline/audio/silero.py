@@ -69,7 +69,7 @@ def network() -> SileroNetwork:
     """The published network for 16 kHz, in plain torch: a batch of frames is convolved at once."""
     spec = find_spec("silero_vad")
     if spec is None or spec.origin is None:
-        raise ValueError("the package silero-vad is not installed: pip install 'stenopool[silero]'")
+        raise ValueError("the package silero-vad is not installed: pip install -e '.[silero]' in the project's folder")
     published = torch.jit.load(Path(spec.origin).parent / "data" / "silero_vad.jit", map_location="cpu")
     made = SileroNetwork()
     made.load_state_dict(_renamed(published.state_dict()))

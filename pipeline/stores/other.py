@@ -146,7 +146,7 @@ def file_system(scheme: str) -> fsspec.AbstractFileSystem:
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError:
         extra = PACKAGES.get(scheme, scheme)
-        message = f"{scheme}:// needs a package that is not installed: pip install 'stenopool[{extra}]'"
+        message = f"{scheme}:// needs a package that is not there: pip install -e '.[{extra}]' in the project's folder"
         raise StoreError(errors.UNSUPPORTED, message) from None
 
 

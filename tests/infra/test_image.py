@@ -28,7 +28,7 @@ def context() -> list[Path]:
     return sent(IGNORE.read_text())
 
 
-@pytest.mark.skipif(LINTER is None, reason="hadolint comes with stenopool[check]")
+@pytest.mark.skipif(LINTER is None, reason="hadolint comes with the extra check")
 def test_the_linter_has_nothing_to_say(tmp_path: Path) -> None:
     assert LINTER
     ran = subprocess.run([LINTER, str(FILE)], capture_output=True, text=True, timeout=60, check=False)

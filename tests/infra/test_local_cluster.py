@@ -91,7 +91,7 @@ def test_the_token_is_for_its_owner_alone(inside: Mapping[str, str], home: Path)
     assert len((home / "token").read_text().strip()) == 64
 
 
-@pytest.mark.skipif(find_spec("aiohttp_cors") is None, reason="the dashboard needs stenopool[cluster]")
+@pytest.mark.skipif(find_spec("aiohttp_cors") is None, reason="the dashboard needs the extra cluster")
 @pytest.mark.parametrize("door", ["api/jobs/", "nodes?view=summary", "api/v0/logs"])
 def test_the_dashboard_answers_401_without_a_token(inside: Mapping[str, str], home: Path, door: str) -> None:
     address = f"http://127.0.0.1:{PORT + 100}/{door}"

@@ -122,7 +122,7 @@ def test_an_extra_that_is_missing_is_a_note_and_a_package_that_is_missing_a_prob
     code, found = asked()
     assert code == FINE
     assert found["extra lm"]["verdict"] == "note"
-    assert found["extra lm"]["remedy"] == "pip install 'stenopool[lm]' where you need it"
+    assert found["extra lm"]["remedy"] == "pip install -e '.[lm]' in the project's folder"
     monkeypatch.setattr(packages, "version", without("soxr"))
     assert main(["doctor"]) == UNUSABLE
     assert "soxr is not installed" in capsys.readouterr().err

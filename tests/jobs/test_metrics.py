@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"^ray_(stenopool_\w+)\{(.*)\} (\S+)$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 NEEDED = ("opencensus", "prometheus_client", "opentelemetry")
-"""What the engine serves metrics with: they come with `stenopool[metrics]`."""
+"""What the engine serves metrics with: they come with the extra `metrics`."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def served() -> None:
     if all(importlib.util.find_spec(name) for name in NEEDED):
         return
     required = "metrics" in os.environ.get("STENOPOOL_REQUIRE", "").split(",")
-    (pytest.fail if required else pytest.skip)("the engine serves no metrics here: pip install 'stenopool[metrics]'")
+    (pytest.fail if required else pytest.skip)("the engine serves no metrics here: pip install -e '.[metrics]'")
 
 
 def free_port() -> int:

@@ -124,5 +124,5 @@ def test_a_binary_that_is_damaged_is_told(tmp_path: Path) -> None:
 def test_without_kenlm_a_binary_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lm.bin").write_bytes(language_model.BINARY)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(LanguageModelError, match=r"pip install 'stenopool\[lm\]'"):
+    with pytest.raises(LanguageModelError, match=r"pip install -e '\.\[lm\]'"):
         load_language_model(tmp_path / "lm.bin")

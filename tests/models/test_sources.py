@@ -438,4 +438,4 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "models.hub", raising=False)
     monkeypatch.delattr(models, "hub", raising=False)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    assert "pip install 'stenopool[hub]'" in refusal("hf://org/model")
+    assert "pip install -e '.[hub]' in the project's folder" in refusal("hf://org/model")
