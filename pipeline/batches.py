@@ -92,6 +92,8 @@ HEARD = pa.schema(
 """One segment as the model heard it: words at the recording's samples, and what hearing it cost. A batch's
 effort stands with the first of its segments."""
 FOLDED = "heard"
+CROWDED = Failure("OutOfMemory", "inference", "the device's memory does not hold it, though it is alone in its batch")
+"""Of a segment that was alone and did not fit. It is no verdict yet: in a later pass there may be room."""
 
 
 @dataclass(frozen=True)

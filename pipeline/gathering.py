@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from pipeline.batches import CROWDED, told
 from pipeline.commit import GATHERED, Key
 from pipeline.schema import Failure
 from pipeline.scoring import letter_edits, normalise, word_edits
@@ -70,6 +71,8 @@ class Gathering:
         """Shards that the storage did not give, since `start_again`, and why."""
         self.reached: set[str] = set()
         """Shards that were read to their end, since `start_again`."""
+        self.crowded: set[tuple[str, int]] = set()
+        """Recordings, by shard and place, that a device's memory did not hold, since `start_again`."""
         self.arrivals: Counter[str] = Counter()
         """Rows by status that are whole, in open shards too."""
 
@@ -85,6 +88,8 @@ class Gathering:
                 self.reached.add(key["shard"])
             elif key["ordinal"] is None:
                 self.outages[key["shard"]] = key["failure"]["message"]
+            elif key["failure"] == told(CROWDED):
+                self.crowded.add((key["shard"], key["ordinal"]))
             elif key["ordinal"] not in shard.rows:
                 self._keep(shard, key, row)
             if shard.whole:
@@ -113,6 +118,7 @@ class Gathering:
         """Forget what a pass has told, and the pieces of recordings that are not whole: they will all come again."""
         self.outages.clear()
         self.reached.clear()
+        self.crowded.clear()
         for shard in self._shards.values():
             shard.open.clear()
 
@@ -122,9 +128,10 @@ class Gathering:
         """Write recordings off: each becomes a row that says why. The shard has `census` recordings."""
         here = self._shards.setdefault(shard, _Shard())
         for ordinal, head in zip(ordinals, named, strict=True):
-            fields = {"class": failure.kind, "stage": failure.stage, "message": failure.message}
+            why = CROWDED if (shard, ordinal) in self.crowded else failure
+            fields = {"class": why.kind, "stage": why.stage, "message": why.message}
             here.channels[ordinal] = [_channel(head)]
-            here.rows[ordinal] = [self._row(ordinal, head, {"status": failure.status, "error": fields})]
+            here.rows[ordinal] = [self._row(ordinal, head, {"status": why.status, "error": fields})]
             self._count(here.rows[ordinal])
         if len(here.rows) == census:
             here.census = census

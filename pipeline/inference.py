@@ -1,11 +1,14 @@
 """Batches to words, on an actor that holds the model.
 
 A batch that does not fit the device's memory is halved until it does, and a clip that the model cannot take fails
-alone. How a batch is split never shows in its words.
+alone. How a batch is split never shows in its words. A device that fails is no clip's fault: this process ends, since
+nothing in it can use that device again, and whoever has started it starts another.
 """
 
+import os
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -13,15 +16,21 @@ import torch
 
 from models import load_model
 from models.protocol import Padded, Refused
-from pipeline.batches import HEARD, Inputs, clips, keys, outage, told
+from pipeline.batches import CROWDED, HEARD, Inputs, clips, keys, outage, told
 from pipeline.bucketing import padding
 from pipeline.deadline import deadline
 from pipeline.decoding import SILENT, Fields, refused
+from pipeline.room import Room
 from pipeline.staying import Leave, stay
 from pipeline.storage import StoreError
 from pipeline.tasks import Joint, Row, Task, Transcription
 
 Heard = dict[int, Fields | Refused]
+NO_ROOM = Refused(CROWDED.message)
+"""For a clip that the device's memory did not hold, though it was alone."""
+SHORT = ("allocate memory", "ALLOC_FAILED", "CUDA error: out of memory")
+"""How errors that have no type of their own say that memory ran out."""
+end = os._exit
 AT_ONCE = 8
 """Pieces of whole recordings that are padded together."""
 PATIENCE = 600.0
@@ -50,7 +59,7 @@ class Listener:
             torch.set_num_threads(where.threads)
         self.where, self.leave = where, leave
         self.model = load_model(where.model, where.dtype, where.device, allow_pickle=where.allow_pickle)
-        self._free, self._splits = time.monotonic(), 0
+        self._free, self._splits, self._room = time.monotonic(), 0, Room()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """One batch -> a row for each of its segments, in its order."""
@@ -62,8 +71,11 @@ class Listener:
             heard = self._all_heard(inputs, owners, there)
         except StoreError as error:  # of a task that writes beside the table; a later pass hears it again
             return _outages(owners, str(error))
-        rate, hop = self.model.sample_rate, self.model.frontend.hop
-        seconds = {index: len(inputs[index]) * hop / rate for index in there}
+        except RuntimeError as error:
+            if is_lost(error):
+                _leave(error)
+            raise
+        seconds = {index: self._seconds(inputs[index]) for index in there}
         waste = padding(list(seconds.values()))
         rows = [
             {**_row(owner, heard.get(index, SILENT)), "seconds": seconds.get(index, 0.0), "padding": waste}
@@ -100,24 +112,36 @@ class Listener:
             "reading": batch["reading"][0].as_py(),
         }
 
-    def _heard(self, inputs: Sequence[Inputs], owners: Sequence[Row]) -> Iterator[Fields | Refused]:
-        """In halves where the device's memory or the model refuses the whole."""
-        if not inputs:
-            return
+    def _heard(self, inputs: Sequence[Inputs], owners: Sequence[Row]) -> Sequence[Fields | Refused]:
+        """In halves where the device's memory or the model refuses the whole, or memory is known to."""
+        seconds = [self._seconds(clip) for clip in inputs]
+        if not self._room.holds(seconds):
+            self._splits += 1
+            return self._halves(inputs, owners)
         try:
-            yield from self.where.task.hear(self.model, padded(inputs), owners)
-        except (RuntimeError, ValueError) as error:
-            if len(inputs) == 1:
-                yield Refused(str(error).splitlines()[0])
-                return
-            self._splits += is_memory(error)
+            found = self.where.task.hear(self.model, padded(inputs), owners)
+        except (RuntimeError, ValueError, MemoryError) as error:
+            if is_lost(error):
+                raise
+            said, short = str(error), is_memory(error)
         else:
-            return
+            self._room.held()
+            return found
+        if short:
+            self._room.lacked(seconds)
         if self.where.device != "cpu":
             torch.cuda.empty_cache()
+        if len(inputs) == 1:
+            return [NO_ROOM if short else Refused(said.partition("\n")[0])]
+        self._splits += short
+        return self._halves(inputs, owners)
+
+    def _halves(self, inputs: Sequence[Inputs], owners: Sequence[Row]) -> Sequence[Fields | Refused]:
         half = len(inputs) // 2
-        yield from self._heard(inputs[:half], owners[:half])
-        yield from self._heard(inputs[half:], owners[half:])
+        return [*self._heard(inputs[:half], owners[:half]), *self._heard(inputs[half:], owners[half:])]
+
+    def _seconds(self, clip: Inputs) -> float:
+        return len(clip) * self.model.frontend.hop / self.model.sample_rate
 
 
 def padded(inputs: Sequence[Inputs]) -> Padded:
@@ -128,8 +152,18 @@ def padded(inputs: Sequence[Inputs]) -> Padded:
 
 
 def is_memory(error: Exception) -> bool:
-    """Whether it is the device's memory that ran out; on a CPU torch says so in words only."""
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
+    """Whether it is memory that ran out: the device's, or, on a CPU, the machine's."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in str(error) for said in SHORT)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the device failed: then whatever this process asks of it fails, too."""
+    return not is_memory(error) and (isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error))
+
+
+def _leave(error: Exception) -> None:
+    print(f"the device is lost, and this process with it: {error}", file=sys.__stderr__, flush=True)
+    end(1)
 
 
 def _outages(owners: Sequence[Row], message: str) -> pa.Table:
@@ -141,5 +175,6 @@ def _outages(owners: Sequence[Row], message: str) -> pa.Table:
 
 def _row(owner: Row, heard: Fields | Refused) -> Row:
     if isinstance(heard, Refused):
-        return {"key": {**owner, "failure": told(refused(heard))}, **SILENT}
+        why = CROWDED if heard == NO_ROOM else refused(heard)
+        return {"key": {**owner, "failure": told(why)}, **SILENT}
     return {"key": owner, **SILENT, **heard}

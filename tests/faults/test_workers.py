@@ -39,6 +39,7 @@ POISONS = {
     "decoder dies": ("segv", "Crashed", "audio"),
     "reader dies": ("fells", "Crashed", "inference"),
     "inference dies": ("shoots", "Crashed", "inference"),
+    "device is lost": ("wrecks", "Crashed", "inference"),
     "features raise": ("raises", "Crashed", "features"),
     "decoder hangs": ("hangs", "TimedOut", "audio"),
     "inference hangs": ("endless", "Crashed", "inference"),

@@ -63,6 +63,21 @@ def inference_dies(tasks: ModuleType) -> None:
     before_hearing(tasks, "shoots", lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
+def device_is_lost(tasks: ModuleType) -> None:
+    """By a recording named so, and for whatever its process hears from then on."""
+    import torch
+
+    hear, lost = tasks.Transcription.hear, []
+
+    def sticky(self: object, model: object, batch: object, owners: Sequence[dict[str, str]]) -> object:
+        if lost or any(named("wrecks", owner["uri"]) for owner in owners):
+            lost.append(owners)
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        return hear(self, model, batch, owners)
+
+    tasks.Transcription.hear = sticky
+
+
 def features_raise(reading: ModuleType) -> None:
     """A mistake of ours, in a place where nobody expects one."""
     features = reading.features
@@ -140,6 +155,7 @@ AFTER: dict[str, dict[str, Callable[[ModuleType], None]]] = {
     "decoder dies": {"pipeline.audio": decoder_dies},
     "inference hangs": {"pipeline.tasks": inference_hangs, "pipeline.inference": short_patience},
     "inference dies": {"pipeline.tasks": inference_dies},
+    "device is lost": {"pipeline.tasks": device_is_lost},
     "features raise": {"pipeline.reading": features_raise},
     "reader dies": {"pipeline.reading": reader_dies},
     "readers are slow": {"pipeline.reading": readers_are_slow},
