@@ -1,35 +1,32 @@
-"""README's commands: each is one that `steno` knows, and those of a section run, one after the other, as they stand."""
+"""README's commands: each is one that `steno` knows, and runs, one after the other, as it stands."""
 
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import boto3
 import pytest
 
 from jobs.cli import app
 from jobs.demo.truth import read_truth
 from jobs.exits import FAILED_ROWS, FINE
+from pipeline.storage import Store
+from tests.readme import README, ROOT, commands, lines, section
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 CORPUS, CHECKPOINTS = ROOT / "jobs" / "demo" / "corpus", ROOT / "jobs" / "demo" / "checkpoints"
 SPOKEN = ("flac-00.flac", "flac-01.flac", "opus-00.opus")
-
-
-def commands(text: str) -> list[list[str]]:
-    """The words of every line that calls `steno`, without what a comment says."""
-    lines = re.findall(r"^\$ (?:\.venv/bin/)?steno (.*)$", text, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines]
-
-
-def section(title: str) -> str:
-    """A section of README, to the next of its rank."""
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+COSTS = "### What it does, and what it costs"
+CLUSTER = section("## On a cluster").replace(section(COSTS), "")
+IN_BUCKETS = [words for words in commands(README) if any("s3://" in word for word in words)]
+HERE = [
+    [words for words in commands(section(title)) if words not in IN_BUCKETS] for title in ("## The command line", COSTS)
+]
 
 
 @pytest.fixture
@@ -54,6 +51,33 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def bucket(workplace: Path, moto_s3: str) -> str:
+    """README's bucket with two recordings, beside a tar of one in a folder here."""
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="bucket")
+    for name in SPOKEN[:2]:
+        client.upload_file(str(workplace / "recordings" / name), "bucket", f"audio/{name}")
+    (workplace / "more").mkdir()
+    with tarfile.open(workplace / "more" / "one.tar", "w") as tar:
+        tar.add(workplace / "recordings" / SPOKEN[2], SPOKEN[2])
+    return "s3://bucket"
+
+
+def steno(words: Sequence[str]) -> None:
+    """Run a command as a person would."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", *words],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ran.returncode in {FINE, FAILED_ROWS}, f"steno {shlex.join(words)}\n{ran.stdout}\n{ran.stderr}"
+    assert ran.stdout.strip(), f"steno {shlex.join(words)} says nothing"
+
+
 def test_every_command_is_one_that_steno_knows(workplace: Path) -> None:
     found = commands(README)
     assert len(found) > 20
@@ -61,22 +85,41 @@ def test_every_command_is_one_that_steno_knows(workplace: Path) -> None:
         app.parse_args(words, exit_on_error=False, print_error=False)
 
 
+def test_every_command_is_run_by_a_test() -> None:
+    """Here, in `test_readme_demo.py` and in `infra/test_local_cluster.py`; keys of a bucket are not typed there."""
+    run = [words for part in (*HERE, IN_BUCKETS) for words in part]
+    elsewhere = [*lines(README.partition("\n## ")[0]), *lines(CLUSTER)]
+    for line in lines(README):
+        if line not in elsewhere and not line.startswith("$ export AWS_"):
+            assert [words for words in commands(line) if words in run], f"nothing runs {line}"
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 def test_the_commands_of_the_command_line_run_one_after_the_other(workplace: Path) -> None:
-    local = [words for words in commands(section("The command line")) if not any("s3://" in word for word in words)]
+    local, _ = HERE
     assert len(local) > 14
     for words in local:
-        ran = subprocess.run(
-            [sys.executable, "-m", "jobs.cli", *words],
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert ran.returncode in {FINE, FAILED_ROWS}, f"steno {shlex.join(words)}\n{ran.stdout}\n{ran.stderr}"
-        assert ran.stdout.strip(), f"steno {shlex.join(words)} says nothing"
+        steno(words)
     assert (workplace / "texts").is_dir()
     assert (workplace / "scores.csv").is_file()
     assert (workplace / "out" / "flagged").is_dir()
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_what_foretells_costs_and_what_is_watched_run(workplace: Path) -> None:
+    _, (foretelling, watched) = HERE
+    steno(foretelling)
+    assert not (workplace / "out" / "transcripts").exists()
+    steno(watched)
+    assert list((workplace / "out" / "transcripts").glob("*.parquet"))
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+def test_the_commands_that_speak_of_a_bucket_run_on_one(bucket: str) -> None:
+    assert len(IN_BUCKETS) > 2
+    for words in IN_BUCKETS:
+        steno(words)
+    assert Store(f"{bucket}/table").names("transcripts/")

@@ -1,7 +1,6 @@
 """The cluster at home: three nodes on loopback, a token before every door, and the same table as without it."""
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -19,6 +18,7 @@ import pytest
 
 from infra.render import Json, Rendered, read_values, render
 from tests.listening import family, is_loopback, listening
+from tests.readme import blocks, section
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
@@ -165,8 +165,7 @@ def _groups(rendered: Rendered) -> list[dict[str, Json]]:
 
 
 def test_the_readme_can_be_followed(outside: Mapping[str, str], home: Path, tmp_path: Path) -> None:
-    section = (ROOT / "README.md").read_text().split("## On a cluster")[1].split("\n##")[0]
-    at_home, real = re.findall(r"```\n(.*?)```", section, re.DOTALL)
+    at_home, real, _ = blocks(section("## On a cluster"))  # the last one, what it costs: in tests/test_readme.py
     commands = [line.removeprefix("$ ") for line in (at_home + real).splitlines()]
     assert all(line.startswith("$ ") for line in (at_home + real).splitlines())
     alone = {"CLUSTER_HOME": f"{home}/readme", "CLUSTER_PORT": str(PORT + 200)}

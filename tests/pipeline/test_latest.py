@@ -14,12 +14,9 @@ from pipeline.schema import TRANSCRIPT
 from pipeline.storage import Store
 from tests.pipeline.rows import STAMP, census, row
 from tests.pipeline.rows import rows as gathered
+from tests.readme import README, blocks
 
-NEWEST = """
-SELECT * FROM read_parquet('{}/transcripts/*.parquet', filename = true)
-QUALIFY rank() OVER (PARTITION BY recording_id ORDER BY parse_filename(filename)[:6] DESC) = 1
-"""
-"""As README tells it."""
+NEWEST = blocks(README, "sql")[1]
 
 
 def put(store: Store, shard: str, names: list[str], run_id: str) -> None:
@@ -65,7 +62,9 @@ def test_shards_are_named_and_can_be_chosen(store: Store) -> None:
 
 
 def test_duckdb_reads_the_same(store: Store) -> None:
-    found = duckdb.sql(NEWEST.format(store.url.removeprefix("file://"))).arrow().read_all().to_pylist()
+    found = (
+        duckdb.sql(NEWEST.replace("'table/", f"'{store.url.removeprefix('file://')}/")).arrow().read_all().to_pylist()
+    )
     assert {each["recording_id"]: each["run_id"] for each in found} == STANDING
     assert len(found) == len(STANDING)
 
