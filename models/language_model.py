@@ -6,14 +6,15 @@ A KenLM binary is asked word by word by its own library, and each answer is kept
 
 import importlib.util
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from models.arpa import Entry, read_sections
 from models.kenlm_binary import KenlmBinary
 
 PRIME = 0x100000001B3
@@ -112,16 +113,18 @@ class Ngrams:
     """The number of the end."""
     spelled: None = None
     """All words are known by their hashes."""
+    elsewhere: dict[torch.device, "Ngrams"] = field(default_factory=dict, compare=False, repr=False)
+    """The same on the devices that have asked."""
 
     def score(self, contexts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Natural log-probability of each word after (..., words) contexts, and the contexts after it."""
-        tables = self._on(contexts.device)
+        tables = self.on(contexts.device)
         numbers, known = tables.words.find(words)
         return tables.follow(contexts, torch.where(known, numbers, self.unknown))
 
     def end(self, contexts: Tensor) -> Tensor:
         """Natural log-probability that nothing follows."""
-        tables = self._on(contexts.device)
+        tables = self.on(contexts.device)
         return tables.follow(contexts, torch.full_like(contexts[..., 0], self.stop))[0]
 
     def follow(self, contexts: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -140,11 +143,14 @@ class Ngrams:
                 likely = torch.where(backs & whole & ~settled, likely + weight[..., 1], likely)
         return likely, torch.cat([contexts[..., 1:], numbers[..., None]], -1)
 
-    def _on(self, device: torch.device) -> "Ngrams":
+    def on(self, device: torch.device) -> "Ngrams":
+        """The tables on a device, moved there once."""
         if self.words.keys.device == device:
             return self
-        moved = tuple(order.to(device) for order in self.orders)
-        return Ngrams(self.words.to(device), moved, self.unknown, self.start, self.stop)
+        if device not in self.elsewhere:
+            orders = tuple(order.to(device) for order in self.orders)
+            self.elsewhere[device] = replace(self, words=self.words.to(device), orders=orders, elsewhere={})
+        return self.elsewhere[device]
 
 
 def _key(numbers: Tensor) -> Tensor:
@@ -177,18 +183,9 @@ def _read_binary(path: Path) -> KenlmBinary:
         raise LanguageModelError(f"the language model {path} is cut short or damaged ({error})") from error
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One line of an ARPA file."""
-
-    likely: float
-    words: tuple[str, ...]
-    back: float
-
-
 def _read_arpa(path: Path) -> Ngrams:
     try:
-        sections = list(_sections(path))
+        sections = list(read_sections(path))
     except (UnicodeDecodeError, ValueError) as error:
         raise LanguageModelError(f"the language model {path} is no ARPA file: {error}") from error
     if not sections or not sections[0]:
@@ -202,7 +199,7 @@ def _read_arpa(path: Path) -> Ngrams:
     unknown = numbers.get("<unk>", numbers.get("<UNK>", len(numbers)))
     if unknown == len(numbers):
         numbers["<unk>"] = unknown
-        unigrams.append(_Entry(least - 1, ("<unk>",), 0.0))
+        unigrams.append(Entry(least - 1, ("<unk>",), 0.0))
     likeliest_first = sorted(unigrams, key=lambda entry: -entry.likely)  # where only their case tells words apart
     spoken = [entry.words[0] for entry in likeliest_first]
     words = Lookup.of([name(word) for word in spoken], torch.tensor([numbers[word] for word in spoken]))
@@ -215,43 +212,8 @@ def _read_arpa(path: Path) -> Ngrams:
     return Ngrams(words, orders, unknown, tuple(context), numbers["</s>"])
 
 
-def _table(section: Sequence[_Entry], numbers: dict[str, int]) -> Lookup:
+def _table(section: Sequence[Entry], numbers: dict[str, int]) -> Lookup:
     rows = torch.tensor([[entry.likely, entry.back] for entry in section], dtype=torch.float64).reshape(-1, 2) * NATURAL
     ids = [[numbers[word] for word in entry.words] for entry in section]
     keys = _key(torch.tensor(ids, dtype=torch.long)).tolist() if ids else []
     return Lookup.of(keys, rows)
-
-
-def _sections(path: Path) -> Iterator[list[_Entry]]:
-    """The n-grams of each order, from one word on."""
-    section: list[_Entry] | None = None
-    order = 0
-    with path.open(encoding="utf-8") as lines:
-        for number, raw in enumerate(lines, 1):
-            line = raw.strip()
-            if line.startswith("\\") and line.endswith("-grams:"):
-                if section is not None:
-                    yield section
-                section, order = [], order + 1
-                if line != f"\\{order}-grams:":
-                    raise ValueError(f"line {number} is {line}, \\{order}-grams: is expected")
-            elif line == "\\end\\":
-                break
-            elif section is not None and line:
-                section.append(_entry(line, number, order))
-        else:
-            raise ValueError("it does not end in \\end\\, so it is cut short or something else")
-    if section is not None:
-        yield section
-
-
-def _entry(line: str, number: int, order: int) -> _Entry:
-    fields = line.split()
-    try:
-        back = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
-        entry = _Entry(float(fields[0]), tuple(fields[1 : order + 1]), back)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"line {number} is no {order}-gram: {line[:60]}") from error
-    if len(entry.words) != order or len(fields) > order + 2:
-        raise ValueError(f"line {number} is no {order}-gram: {line[:60]}")
-    return entry

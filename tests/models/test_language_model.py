@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import language_model
-from models.language_model import LanguageModel, LanguageModelError, load_language_model, name
+from models.language_model import LanguageModel, LanguageModelError, Lookup, load_language_model, name
 
 ARPA = """\\data\\
 ngram 1=6
@@ -80,6 +80,23 @@ def test_words_are_known_whatever_their_case(path: Path) -> None:
     model = load_language_model(path)
     assert log_probability(model, ["THE", "Cat"]) == log_probability(model, ["the", "cat"])
     assert log_probability(model, ["the", "dog"]) < log_probability(model, ["the", "cat"])
+
+
+def test_tables_are_moved_to_a_device_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices of the kind `meta` are everywhere, and hold nothing."""
+    model, move, moved = load_language_model(path), Lookup.to, []
+
+    def counted(table: Lookup, device: torch.device) -> Lookup:
+        moved.append(device)
+        return move(table, device)
+
+    monkeypatch.setattr(Lookup, "to", counted)
+    for _ in range(5):
+        likely, contexts = model.score(
+            torch.zeros(2, 2, dtype=torch.long, device="meta"), torch.zeros(2, dtype=torch.long, device="meta")
+        )
+        assert model.end(contexts).device == likely.device == torch.device("meta")
+    assert len(moved) == 4, "the words and three orders"
 
 
 def test_a_model_without_an_unknown_word_has_one_that_is_least_likely(tmp_path: Path) -> None:
