@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from models.clock import Whole
+from models.clock import Timeline, Whole
 from models.hush import nowhere
+from models.labels import Labelled, is_unknown, label
 from models.lattice import Path, find_long_path, find_paths
 from models.protocol import FrameLogits
 from models.spelling import Spelling
 from models.transcript import Scribe
 from models.word_times import Placed
 
-STAR_COST = 0.1
-"""What a star's frame costs, in nats, so that it takes no more than is left."""
 LONG_CELLS = 1 << 26
 """Frames times states of a clip that is aligned in a band."""
 GROUP_CELLS = 1 << 27
@@ -39,6 +39,8 @@ class Sound:
     """Its length."""
     quiet: Whole
     """(stretches, 2) samples in which nothing is heard, as far as that is known."""
+    timeline: Timeline | None = None
+    """When its frames are, if the clock of the scribe does not tell."""
 
 
 @dataclass(frozen=True)
@@ -80,82 +82,56 @@ class Alignment:
     """Whether no better alignment exists: proven always but for very long clips."""
 
 
-@dataclass(frozen=True)
-class _Labelled:
-    """A text as labels."""
-
-    spellings: tuple[Spelling, ...]
-    labels: tuple[int, ...]
-    owners: tuple[int, ...]
-    """The word of each label; -1 between words, and for a star the first of the words that it stands for."""
-
-
 def align(
     logits: FrameLogits, texts: Sequence[str], sounds: Sequence[Sound], scribe: Scribe, blank: int
 ) -> list[Alignment]:
     """Align each clip's text."""
-    star = logits.logits.shape[-1]
-    labelled = [label(scribe.vocabulary.spell(text), star, scribe.vocabulary.delimiter) for text in texts]
-    frames = logits.lengths.tolist()
-    paths: list[Path] = [Path(np.empty(0, np.int32), -inf, exact=True)] * len(texts)
-    for group in _groups(frames, labelled):
-        longest = max(frames[i] for i in group)
-        emissions = with_star(logits.logits[group, :longest])
-        for i, path in zip(group, _paths(emissions, [frames[i] for i in group], labelled, group, blank), strict=True):
+    clips = [clip[:frames] for clip, frames in zip(logits.logits, logits.lengths.tolist(), strict=True)]
+    return align_clips(clips, texts, sounds, scribe, blank)
+
+
+def align_clips(
+    clips: Sequence[Tensor], texts: Sequence[str], sounds: Sequence[Sound], scribe: Scribe, blank: int
+) -> list[Alignment]:
+    """The same for logits (frames, classes) of one clip each, where they lie."""
+    labelled = [
+        label(scribe.vocabulary.spell(text), clip.shape[-1], scribe.vocabulary.delimiter)
+        for clip, text in zip(clips, texts, strict=True)
+    ]
+    paths = [Path(np.empty(0, np.int32), -inf, exact=True)] * len(clips)
+    for group in _groups([len(clip) for clip in clips], labelled):
+        found = _paths([clips[i] for i in group], [labelled[i].labels for i in group], blank)
+        for i, path in zip(group, found, strict=True):
             paths[i] = path
-    rows = zip(logits.logits, frames, paths, labelled, sounds, strict=True)
-    return [_alignment(clip[:n], path, text, sound, scribe=scribe, blank=blank) for clip, n, path, text, sound in rows]
+    rows = zip(clips, paths, labelled, sounds, strict=True)
+    return [_alignment(clip, path, text, sound, scribe=scribe, blank=blank) for clip, path, text, sound in rows]
 
 
-def label(spellings: Sequence[Spelling], star: int, delimiter: int | None) -> _Labelled:
-    """A text's labels, words apart; one star for words in a row that have a sound and no spelling."""
-    labels: list[int] = []
-    owners: list[int] = []
-    for is_star, group in groupby(enumerate(spellings), key=lambda item: _unknown(item[1])):
-        members = [(word, spelling.ids) for word, spelling in group if is_star or spelling.ids]
-        for word, ids in [(members[0][0], (star,))] if is_star else members:
-            if labels and delimiter is not None:
-                labels.append(delimiter)
-                owners.append(-1)
-            labels += ids
-            owners += [word] * len(ids)
-    return _Labelled(tuple(spellings), tuple(labels), tuple(owners))
-
-
-def _unknown(spelling: Spelling) -> bool:
-    return not spelling.ids and any(character.isalnum() for character in spelling.missing)
-
-
-def with_star(logits: Tensor) -> Tensor:
-    """Log-probabilities (clips, frames, classes + 1): the last class is the star."""
-    scores = logits.float().log_softmax(-1)
-    return torch.cat([scores, scores.amax(-1, keepdim=True) - STAR_COST], -1)
-
-
-def _groups(frames: Sequence[int], labelled: Sequence[_Labelled]) -> list[list[int]]:
-    """Clips to align together, those of like length; the long ones by themselves."""
+def _groups(frames: Sequence[int], labelled: Sequence[Labelled]) -> list[list[int]]:
+    """Clips to align together, those of like length, as their padding allows; the long ones by themselves."""
+    states = [2 * len(text.labels) + 1 for text in labelled]
     groups: list[list[int]] = []
-    room = 0
+    room = False
     for i in sorted((i for i, count in enumerate(frames) if count), key=lambda i: -frames[i]):
-        cells = frames[i] * (2 * len(labelled[i].labels) + 1)
-        if not groups or cells > room or cells > LONG_CELLS:
-            groups.append([])
-            room = 0 if cells > LONG_CELLS else GROUP_CELLS
-        groups[-1].append(i)
-        room -= cells
+        together = [*groups[-1], i] if room else [i]
+        padded = len(together) * frames[together[0]] * max(states[j] for j in together)
+        if room and padded <= GROUP_CELLS:
+            groups[-1] = together
+        else:
+            groups.append([i])
+        room = frames[i] * states[i] <= LONG_CELLS
     return groups
 
 
-def _paths(
-    emissions: Tensor, frames: Sequence[int], labelled: Sequence[_Labelled], group: Sequence[int], blank: int
-) -> list[Path]:
-    labels = [labelled[i].labels for i in group]
-    if len(group) == 1 and frames[0] * (2 * len(labels[0]) + 1) > LONG_CELLS:
-        return [find_long_path(emissions[0, : frames[0]], labels[0], blank)]
-    return find_paths(emissions, frames, labels, blank)
+def _paths(clips: Sequence[Tensor], labels: Sequence[Sequence[int]], blank: int) -> list[Path]:
+    frames = [len(clip) for clip in clips]
+    if len(clips) == 1 and frames[0] * (2 * len(labels[0]) + 1) > LONG_CELLS:
+        return [find_long_path(clips[0], labels[0], blank)]
+    return find_paths(pad_sequence(list(clips), batch_first=True), frames, labels, blank)
 
 
-def _alignment(logits: Tensor, path: Path, text: _Labelled, sound: Sound, *, scribe: Scribe, blank: int) -> Alignment:
+def _alignment(logits: Tensor, path: Path, text: Labelled, sound: Sound, *, scribe: Scribe, blank: int) -> Alignment:
+    scribe = replace(scribe, clock=sound.timeline or scribe.clock)
     fits = len(path.states) > 0 or not text.labels
     spans, scores = _spans(logits, path, text)
     words = _words(text, spans, scores, sound, scribe)
@@ -164,7 +140,7 @@ def _alignment(logits: Tensor, path: Path, text: _Labelled, sound: Sound, *, scr
     inside = np.zeros(len(at), bool)
     for word in _words(text, spans, scores, replace(sound, quiet=nowhere()), scribe):
         inside |= (at >= word.start) & (at < word.end)
-    known = scores[[owner >= 0 and not _unknown(text.spellings[owner]) for owner in text.owners]]
+    known = scores[[owner >= 0 and not is_unknown(text.spellings[owner]) for owner in text.owners]]
     return Alignment(
         words=tuple(words),
         loss=0.0 if not len(logits) and not text.labels else -path.total,
@@ -183,7 +159,7 @@ def _peaks(logits: Tensor, blank: int) -> npt.NDArray[np.int64]:
     return np.flatnonzero((best != blank) & (np.append(blank, best[:-1]) != best)) if len(best) else best
 
 
-def _spans(logits: Tensor, path: Path, text: _Labelled) -> tuple[Whole, npt.NDArray[np.float32]]:
+def _spans(logits: Tensor, path: Path, text: Labelled) -> tuple[Whole, npt.NDArray[np.float32]]:
     """First frame and one past the last of each label (labels, 2), and each label's mean posterior."""
     spans, scores = np.zeros((len(text.labels), 2), np.int64), np.zeros(len(text.labels), np.float32)
     frames = np.flatnonzero(path.states % 2)
@@ -202,7 +178,7 @@ def _spans(logits: Tensor, path: Path, text: _Labelled) -> tuple[Whole, npt.NDAr
 
 
 def _words(
-    text: _Labelled, spans: Whole, scores: npt.NDArray[np.float32], sound: Sound, scribe: Scribe
+    text: Labelled, spans: Whole, scores: npt.NDArray[np.float32], sound: Sound, scribe: Scribe
 ) -> list[AlignedWord]:
     """Words that have labels, timed by them; the others between."""
     owners = np.array(text.owners, np.int64)
@@ -212,7 +188,7 @@ def _words(
     heard = {word: float(scores[labels].mean()) for word, labels in members.items()}
     words: list[AlignedWord] = []
     for known, group in groupby(
-        range(len(text.spellings)), key=lambda i: i in times and not _unknown(text.spellings[i])
+        range(len(text.spellings)), key=lambda i: i in times and not is_unknown(text.spellings[i])
     ):
         run = list(group)
         if known:

@@ -2,7 +2,8 @@
 
 A text of n labels has 2n + 1 states: its labels with blanks around them. Each frame stays, moves on by one, or by two
 where that leaves out a blank between different labels. Frames go one by one, all clips and states at once. Every
-frame's emissions count from its own best class, so a score says what was lost against it, and float32 is enough.
+frame's emissions count from its own best class, so a score says what was lost against it, and float32 is enough. The
+label after the last class is a star: as likely as every frame's best class, less a little.
 
 What is longer than a few minutes walks in a band of states around the best one: what leaves the band is remembered,
 and a path that beats all of it is proven to be the best of the whole lattice.
@@ -25,6 +26,8 @@ BLOCK = 256
 """Frames between two moves of a band, which moves it by no more than twice as many states."""
 PENDING_BYTES = 1 << 28
 """What a band may remember of its way before it must decide."""
+STAR_COST = 0.1
+"""What a star's frame costs, in nats, so that it takes no more than is left."""
 NOWHERE = float("-inf")
 
 
@@ -54,23 +57,23 @@ class _Band:
     """(clips, 2 + states): likewise, the sum of all ways."""
 
 
-def find_paths(emissions: Tensor, lengths: Sequence[int], labels: Sequence[Sequence[int]], blank: int) -> list[Path]:
-    """Align labels to log-probabilities (clips, frames, classes); `lengths` are each clip's frames, all above 0."""
+def find_paths(logits: Tensor, lengths: Sequence[int], labels: Sequence[Sequence[int]], blank: int) -> list[Path]:
+    """Align labels to logits (clips, frames, classes); `lengths` are each clip's frames, all above 0."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     frames = [lengths[i] for i in order]
-    found = _whole(emissions[order, : frames[0]], frames, [labels[i] for i in order], blank)
+    found = _whole(logits[order, : frames[0]], frames, [labels[i] for i in order], blank)
     return [path for _, path in sorted(zip(order, found, strict=True), key=lambda pair: pair[0])]
 
 
-def find_long_path(emissions: Tensor, labels: Sequence[int], blank: int, band: int = BAND) -> Path:
-    """Align labels to one recording (frames, classes) in a band of states, in bounded memory."""
-    return _LongWay(emissions, labels, blank, band).path()
+def find_long_path(logits: Tensor, labels: Sequence[int], blank: int, band: int = BAND) -> Path:
+    """Align labels to one recording (frames, classes) in a band of states: beside its logits, in bounded memory."""
+    return _LongWay(logits, labels, blank, band).path()
 
 
-def _whole(emissions: Tensor, lengths: Sequence[int], labels: Sequence[Sequence[int]], blank: int) -> list[Path]:
+def _whole(logits: Tensor, lengths: Sequence[int], labels: Sequence[Sequence[int]], blank: int) -> list[Path]:
     """All states at once; clips come longest first, so that those still going are the first rows."""
-    device = emissions.device
-    losses, tops = _losses(emissions.transpose(0, 1))
+    device = logits.device
+    losses, tops = _losses(logits.transpose(0, 1))
     expanded = _expanded(labels, blank, device)
     band = _begin(losses[0], expanded, _skips(expanded))
     steps = _sweep(band, losses[1:], [sum(frames > t for frames in lengths) for t in range(1, lengths[0])])
@@ -84,10 +87,10 @@ def _whole(emissions: Tensor, lengths: Sequence[int], labels: Sequence[Sequence[
     return [Path(states[i, : frames if reached[i] else 0], totals[i], exact=True) for i, frames in enumerate(lengths)]
 
 
-def _losses(emissions: Tensor) -> tuple[Tensor, Tensor]:
-    """(frames, clips, classes) below each frame's best class, and that class's own."""
-    tops = emissions.amax(-1)
-    return (emissions - tops[..., None]).float().contiguous(), tops
+def _losses(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """(frames, clips, classes and the star) below each frame's best class, and that class's log-probability."""
+    below = logits.float() - logits.float().amax(-1, keepdim=True)
+    return F.pad(below, (0, 1), value=-STAR_COST).contiguous(), -below.logsumexp(-1)
 
 
 def _expanded(labels: Sequence[Sequence[int]], blank: int, device: torch.device) -> Tensor:
@@ -160,26 +163,26 @@ class _Block:
 class _LongWay:
     """One recording's band, and what it remembers."""
 
-    def __init__(self, emissions: Tensor, labels: Sequence[int], blank: int, band: int) -> None:
-        self.emissions = emissions
-        self.labels = _expanded([labels], blank, emissions.device)
+    def __init__(self, logits: Tensor, labels: Sequence[int], blank: int, band: int) -> None:
+        self.logits = logits
+        self.labels = _expanded([labels], blank, logits.device)
         self.skips = _skips(self.labels)
         self.states = self.labels.shape[1]
         self.width = min(max(band, 6 * BLOCK), self.states)
         self.first = 0
-        self.hurry = 1 + self.states / len(emissions) / 2  # states a frame: between the mean and the most, 2
+        self.hurry = 1 + self.states / len(logits) / 2  # states a frame: between the mean and the most, 2
         self.lost = NOWHERE
         self.blocks: list[_Block] = []
         self.decided: list[States] = []
 
     def path(self) -> Path:
         """Sweep, a block at a time."""
-        first, top = _losses(self.emissions[:1])
+        first, top = _losses(self.logits[:1])
         band, total = _begin(first, *self._columns()), top.double().sum()
-        for start in range(1, len(self.emissions), BLOCK):
-            losses, tops = _losses(self.emissions[start : start + BLOCK])
+        for start in range(1, len(self.logits), BLOCK):
+            losses, tops = _losses(self.logits[start : start + BLOCK])
             total += tops.double().sum()
-            band = self._moved(band, len(self.emissions) - start)
+            band = self._moved(band, len(self.logits) - start)
             self._remember(_sweep(band, losses[:, None], [1] * len(losses))[:, 0])
             self._decide(band)
         end = torch.tensor([self.states - 1 - self.first], device=self.labels.device)

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.alignment import Alignment, Sound, align
+from models.alignment import Alignment, Sound, align_clips
 from models.clock import Clock, Timeline, Whole
 from models.hush import nowhere
-from models.protocol import FrameLogits
 from models.transcript import Scribe
 
 UNLIKELY = -30.0
@@ -38,27 +37,47 @@ class Part:
     """(stretches, 2) samples of the window in which nothing is heard, as far as that is known."""
 
 
-def align_parts(parts: Sequence[Part], text: str, samples: int, scribe: Scribe, blank: int) -> Alignment | None:
-    """Align a text to the windows of a recording of so many samples, in their order; None without a frame."""
+@dataclass(frozen=True)
+class Heard:
+    """A recording and its text."""
+
+    parts: Sequence[Part]
+    """Its windows, in their order."""
+    text: str
+    samples: int
+    """Its length."""
+
+
+def align_recordings(recordings: Sequence[Heard], scribe: Scribe, blank: int) -> list[Alignment | None]:
+    """Align each recording's text to its windows, short ones together, where their scores lie; None without a frame."""
     assert isinstance(scribe.clock, Clock)
-    owned = [(part, *_owned(part, scribe.clock)) for part in parts]
+    whole = {i: found for i, each in enumerate(recordings) if (found := _whole(each, scribe.clock, blank)) is not None}
+    clips, sounds = zip(*whole.values(), strict=True) if whole else ((), ())
+    aligned = align_clips(clips, [recordings[i].text for i in whole], sounds, scribe, blank)
+    by_place = dict(zip(whole, aligned, strict=True))
+    return [by_place.get(i) for i in range(len(recordings))]
+
+
+def on_cpu(recording: Heard) -> Heard:
+    """With its scores on the CPU."""
+    return replace(recording, parts=[replace(part, scores=part.scores.cpu()) for part in recording.parts])
+
+
+def _whole(recording: Heard, clock: Clock, blank: int) -> tuple[Tensor, Sound] | None:
+    """The frames of all its windows in one row, and when they are."""
+    owned = [(part, *_owned(part, clock)) for part in recording.parts]
     owned = [(part, begin, starts) for part, begin, starts in owned if len(starts)]
     if not owned:
         return None
     rows: list[Tensor] = []
     times: list[Whole] = []
     for part, begin, starts in owned:
-        if times:
-            gap = _gap(times[-1], int(starts[0]), scribe.clock.step)
-            rows.append(_silence(len(gap), part.scores, blank))
-            times.append(gap)
-        rows.append(part.scores[begin : begin + len(starts)])
-        times.append(starts)
-    timeline = Timeline(np.append(np.concatenate(times), times[-1][-1] + scribe.clock.step))
-    frames = torch.cat(rows)
-    whole = FrameLogits(frames[None], torch.tensor([len(frames)]))
-    sound = Sound(samples, _quiet([part for part, *_ in owned], samples))
-    return align(whole, [text], [sound], replace(scribe, clock=timeline), blank)[0]
+        gap = _gap(times[-1], int(starts[0]), clock.step) if times else starts[:0]
+        rows += [_silence(len(gap), part.scores, blank), part.scores[begin : begin + len(starts)]]
+        times += [gap, starts]
+    timeline = Timeline(np.append(np.concatenate(times), times[-1][-1] + clock.step))
+    quiet = _quiet([part for part, *_ in owned], recording.samples)
+    return torch.cat(rows), Sound(recording.samples, quiet, timeline)
 
 
 def _quiet(parts: Sequence[Part], samples: int) -> Whole:

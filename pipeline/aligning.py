@@ -13,7 +13,7 @@ import torch
 from models import SpeechModel
 from models.alignment import Alignment
 from models.heads import CtcHead
-from models.long_alignment import Part, align_parts
+from models.long_alignment import Heard, Part, align_recordings, on_cpu
 from models.protocol import FrameLogits, Padded, Refused
 from pipeline.audio.rules import AudioRules
 from pipeline.decoding import SILENT, Fields
@@ -64,8 +64,7 @@ class Aligning:
         with torch.inference_mode():
             output = model(batch)
         assert isinstance(output, FrameLogits)
-        scores = output.logits.log_softmax(-1).cpu()
-        rows = zip(scores, output.lengths.tolist(), model.quiet(batch), batch.refusals, strict=True)
+        rows = zip(output.logits, output.lengths.tolist(), model.quiet(batch), batch.refusals, strict=True)
         return [
             {SCORES: clip[:frames].clone(), QUIET: quiet} if why is None else Refused(why)
             for clip, frames, quiet, why in rows
@@ -74,12 +73,16 @@ class Aligning:
     def settle(
         self, model: SpeechModel, owners: Sequence[Row], heard: Sequence[Fields | Refused]
     ) -> list[Fields | Refused]:
-        """Each recording's alignment, with the first of its pieces."""
+        """Each recording's alignment, with the first of its pieces; all of the batch are aligned together."""
         settled = [each if isinstance(each, Refused) else SILENT for each in heard]
-        for members in _recordings(owners):
-            if not any(isinstance(heard[i], Refused) or owners[i]["failure"] for i in members):
-                parts = [part for i in members if (part := _part(owners[i], heard[i])) is not None]
-                settled[members[0]] = _aligned(model, parts, owners[members[0]], owners[members[-1]])
+        whole = [
+            members
+            for members in _recordings(owners)
+            if not any(isinstance(heard[i], Refused) or owners[i]["failure"] for i in members)
+        ]
+        found = _aligned(model, [_recording(owners, heard, members) for members in whole])
+        for members, alignment in zip(whole, found, strict=True):
+            settled[members[0]] = SILENT if alignment is None else _told(alignment)
         return settled
 
 
@@ -115,6 +118,11 @@ def _recordings(owners: Sequence[Row]) -> list[list[int]]:
     return [group for group in ordered if owners[group[0]]["index"] == 0]
 
 
+def _recording(owners: Sequence[Row], heard: Sequence[Fields | Refused], members: Sequence[int]) -> Heard:
+    parts = [part for i in members if (part := _part(owners[i], heard[i])) is not None]
+    return Heard(parts, str(owners[members[0]]["reference"]), int(str(owners[members[-1]]["total"])))
+
+
 def _part(owner: Row, heard: Fields | Refused) -> Part | None:
     scores, quiet = (None, None) if isinstance(heard, Refused) else (heard.get(SCORES), heard.get(QUIET))
     if not isinstance(scores, torch.Tensor) or not isinstance(quiet, np.ndarray):
@@ -122,12 +130,17 @@ def _part(owner: Row, heard: Fields | Refused) -> Part | None:
     return Part(scores, place(owner)[0], core(owner), quiet)
 
 
-def _aligned(model: SpeechModel, parts: Sequence[Part], first: Row, last: Row) -> Fields:
+def _aligned(model: SpeechModel, recordings: Sequence[Heard]) -> list[Alignment | None]:
+    """On the model's device, or on the CPU where that has no room left."""
     assert isinstance(model.head, CtcHead)
-    samples = int(str(last["total"]))
-    found = align_parts(parts, str(first["reference"]), samples, model.scribe(), model.head.config.pad_token_id)
-    if found is None:
-        return SILENT
+    scribe, blank = model.scribe(), model.head.config.pad_token_id
+    try:
+        return align_recordings(recordings, scribe, blank)
+    except torch.OutOfMemoryError:
+        return align_recordings([on_cpu(each) for each in recordings], scribe, blank)
+
+
+def _told(found: Alignment) -> Fields:
     words = [
         {"word": word.text, "start": word.start, "end": word.end, "confidence": word.score, "aligned": word.aligned}
         for word in found.words

@@ -12,7 +12,7 @@ from jobs.demo.truth import read_truth
 from models import alignment as module
 from models import load_model
 from models.alignment import AlignedWord, Alignment
-from models.long_alignment import Part, align_parts
+from models.long_alignment import Heard, Part, align_recordings
 from models.model import SpeechModel
 
 DEMO = Path(__file__).parents[2] / "jobs" / "demo"
@@ -66,18 +66,20 @@ def aligned(corpus: Corpus, times: int = 1) -> Alignment:
         for part in corpus.parts
     ]
     text = " ".join(corpus.texts * times)
-    found = align_parts(
-        parts, text, corpus.samples * times, corpus.model.scribe(), corpus.model.head.config.pad_token_id
-    )  # type: ignore[union-attr]
+    return laid(corpus, parts, text, corpus.samples * times)
+
+
+def laid(corpus: Corpus, parts: list[Part], text: str, samples: int) -> Alignment:
+    """One recording."""
+    blank = corpus.model.head.config.pad_token_id  # type: ignore[union-attr]
+    (found,) = align_recordings([Heard(parts, text, samples)], corpus.model.scribe(), blank)
     assert found is not None
     return found
 
 
 def test_one_window_is_aligned_as_a_clip_is(corpus: Corpus) -> None:
     part, text = corpus.parts[0], corpus.texts[0]
-    blank = corpus.model.head.config.pad_token_id  # type: ignore[union-attr]
-    found = align_parts([part], text, part.core[1], corpus.model.scribe(), blank)
-    assert found is not None
+    found = laid(corpus, [part], text, part.core[1])
     count = len(text.split())
     assert [(word.text, word.start) for word in found.words] == [(w.text, w.start) for w in corpus.words[:count]]
     assert [word.score for word in found.words] == pytest.approx([w.score for w in corpus.words[:count]], abs=1e-5)
@@ -106,9 +108,7 @@ def test_silence_between_windows_keeps_the_words_after_it_in_their_place(corpus:
     first, second = corpus.parts[:2]
     late = Part(second.scores, second.start + by, (second.core[0] + by, second.core[1] + by), second.quiet)
     text = " ".join(corpus.texts[:2])
-    blank = corpus.model.head.config.pad_token_id  # type: ignore[union-attr]
-    found = align_parts([first, late], text, late.core[1], corpus.model.scribe(), blank)
-    assert found is not None
+    found = laid(corpus, [first, late], text, late.core[1])
     count = len(corpus.texts[0].split())
     step = corpus.model.clock.step
     for here, there in zip(found.words, corpus.words, strict=False):
@@ -126,19 +126,15 @@ def test_windows_that_overlap_give_each_frame_once(corpus: Corpus) -> None:
     later = step * (middle - around)
     left = Part(part.scores[: middle + around], part.start, (part.start, edge), part.quiet)
     right = Part(part.scores[middle - around :], part.start + later, (edge, part.core[1]), part.quiet - later)
-    blank = corpus.model.head.config.pad_token_id  # type: ignore[union-attr]
-    whole, cut = (
-        align_parts(parts, corpus.texts[1], part.core[1], corpus.model.scribe(), blank)
-        for parts in ([part], [left, right])
-    )
-    assert whole is not None and cut is not None
+    whole, cut = (laid(corpus, parts, corpus.texts[1], part.core[1]) for parts in ([part], [left, right]))
     assert cut.words == whole.words
     assert cut.loss == pytest.approx(whole.loss, abs=1e-3)
 
 
 def test_nothing_heard_is_nothing_aligned(corpus: Corpus) -> None:
     nothing = Part(torch.zeros(0, 32), 0, (0, 100))
-    assert align_parts([nothing], "a text", 100, corpus.model.scribe(), 0) is None
+    assert align_recordings([Heard([nothing], "a text", 100)], corpus.model.scribe(), 0) == [None]
+    assert align_recordings([], corpus.model.scribe(), 0) == []
 
 
 def test_a_number_between_pieces_that_carry_their_space_is_not_aligned(corpus: Corpus) -> None:
@@ -147,7 +143,5 @@ def test_a_number_between_pieces_that_carry_their_space_is_not_aligned(corpus: C
     assert (spelling.ids, spelling.missing) == ((), "1984")
     part = corpus.parts[0]
     first, *rest = corpus.texts[0].split()
-    blank = corpus.model.head.config.pad_token_id  # type: ignore[union-attr]
-    found = align_parts([part], " ".join([first, "1984", *rest]), part.core[1], corpus.model.scribe(), blank)
-    assert found is not None
+    found = laid(corpus, [part], " ".join([first, "1984", *rest]), part.core[1])
     assert [word.text for word in found.words if not word.aligned] == ["1984"]

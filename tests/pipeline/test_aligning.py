@@ -4,14 +4,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+import torch
+from torch import Tensor
 
 from jobs.demo.recordings import heard
 from jobs.demo.truth import read_truth
-from models import load_model
+from models import alignment, load_model
 from models.alignment import Alignment
 from models.frontend import Frontend
+from models.lattice import Path as Way
+from models.lattice import find_paths
+from models.long_alignment import Heard, align_recordings
 from models.model import SpeechModel
+from models.transcript import Scribe
+from pipeline import aligning
 from pipeline.aligning import Aligned, Aligning, verdict
 from pipeline.audio import AudioRules, segments
 from pipeline.batches import Ready, pack
@@ -115,6 +123,46 @@ def test_a_long_recording_in_company_is_aligned_as_it_is_alone_and_by_the_truth(
     assert np.median(off) < 0.06 and max(off) < 0.5, (np.median(off), max(off))
     assert here["alignment"]["verdict"] == "fits"
     assert [row["alignment"] for row in together if row["key"]["ordinal"] == 2] == [None]
+
+
+def shorts(model: SpeechModel) -> list[Ready]:
+    known = [truth for truth in read_truth(DEMO / "corpus") if truth.file.startswith("loose/flac")][:3]
+    return [piece for i, truth in enumerate(known) for piece in read(truth.file, truth.text, i, model.frontend)]
+
+
+def words(heard: pa.Table) -> list[object]:
+    return [row["words"] for row in heard.to_pylist() if row["alignment"]]
+
+
+def test_the_recordings_of_a_batch_are_aligned_at_once_and_as_each_is_alone(
+    model: SpeechModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, pieces, together = Listener(Device(LASR, task=Aligning())), shorts(model), []
+    alone = [listener(pack([piece for piece in pieces if piece.key["ordinal"] == i])) for i in range(3)]
+
+    def counted(logits: Tensor, lengths: list[int], labels: list[list[int]], blank: int) -> list[Way]:
+        together.append(len(lengths))
+        return find_paths(logits, lengths, labels, blank)
+
+    monkeypatch.setattr(alignment, "find_paths", counted)
+    assert words(listener(pack(pieces))) == [each for one in alone for each in words(one)]
+    assert together == [3]
+
+
+def test_what_the_device_has_no_room_for_is_aligned_on_the_cpu(
+    model: SpeechModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, pieces = Listener(Device(LASR, task=Aligning())), shorts(model)[:2]
+    wanted, refusals = words(listener(pack(pieces))), [torch.OutOfMemoryError("no room")]
+
+    def full(recordings: list[Heard], scribe: Scribe, blank: int) -> list[Alignment | None]:
+        if refusals:
+            raise refusals.pop()
+        return align_recordings(recordings, scribe, blank)
+
+    monkeypatch.setattr(aligning, "align_recordings", full)
+    assert words(listener(pack(pieces))) == wanted != []
+    assert not refusals
 
 
 @pytest.mark.parametrize(
