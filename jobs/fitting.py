@@ -9,10 +9,11 @@ from pipeline.log import STEP, tell
 from pipeline.output import plan_name
 from pipeline.passes import missing_shards
 from pipeline.reading import Rules
+from pipeline.resources import Resources
 from pipeline.units import Clusters
 
 
-def fit(ready: Ready, rules: Rules, device: Device, resources: machines.Resources) -> None:
+def fit(ready: Ready, rules: Rules, device: Device, resources: Resources) -> None:
     """Fit it on a worker, unless an earlier run has."""
     task = ready.task
     if not isinstance(task, Clusters) or task.fitted(ready.store):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from jobs.measuring import Measured
 from jobs.survey import Survey
 from jobs.table import clock
-from pipeline.machines import Resources
+from pipeline.resources import Resources
 from pipeline.storage import Store, StoreError
 from pipeline.tally import Tally
 

@@ -3,7 +3,6 @@
 Nothing heavy is imported here, so that `--help` is quick.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
@@ -12,15 +11,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from jobs.options_corpus import MANY, Corpus
+from jobs.options_machines import Machines
+
 CHANNELS = ("mix", "first", "each")
 CUTS = ("quiet", "silero", "none")
 DTYPES = ("float32", "bfloat16")
-DEVICES = ("cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda")
 
-PRICE = re.compile(r"\s*([^=]*[^=\s])\s*=\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*")
-"""A kind of node, and what its hour costs."""
-MANY = Parameter(negative="")
-"""An option that may be named several times, and not emptied."""
 SWITCH = Parameter(negative="", show_default=False)
 """An option that is off unless it is named."""
 
@@ -55,44 +53,22 @@ class Verify:
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(Machines, Corpus):
     """What every job that hears audio is told."""
 
-    inputs: Annotated[tuple[str, ...], MANY]
-    """Folders, files, globs, manifests, tars, Parquet files; local paths or URLs."""
-    output: Annotated[str, Parameter(alias="-o")]
-    """The folder or URL that the table is written under. A run that was interrupted goes on there."""
-    model: Annotated[str, Parameter(alias="-m")]
-    """A checkpoint: a folder, s3://bucket/folder or hf://org/name@revision."""
     _: KW_ONLY
-    format: str | None = None
-    """What the inputs are, where looking at them is not enough: audio, nemo, parquet, webdataset, commonvoice,
-    librispeech, kaldi, lhotse or shar."""
     channels: str = "mix"
     """`mix`, `first`, or `each` for a row per channel."""
     cut: str = "quiet"
     """Where long recordings are cut: `quiet`, `silero`, or `none`."""
     dtype: str = "float32"
     """`float32` or `bfloat16`."""
-    device: str = "cpu"
-    """`cpu` or `cuda`."""
+    device: str = "auto"
+    """`cpu`, `cuda`, or `auto`: GPUs where the cluster has any that torch can use."""
     window: int = 1024
     """Segments that are sorted together into batches."""
     batch_seconds: float | None = None
     """What a batch may hold, in padded seconds; by default 160 on a GPU and 40 on CPUs."""
-    shard_size: int = 1024
-    """Loose recordings of a shard."""
-    address: str | None = None
-    """A Ray cluster to run on; without it, one is started on this machine."""
-    cpus: int | None = None
-    """Cores of this machine to use; without it, all."""
-    pool: str | None = None
-    """Models that hear at once: `2`, or `1-8` to grow and shrink with the nodes and the work; without it, one on each
-    GPU, or one for every core that has the memory for it."""
-    price: Annotated[tuple[str, ...], MANY] = ()
-    """What an hour of a node costs, by its kind: cpu=0.04, gpu=2.5, or the name of its group. In YAML a mapping."""
-    metrics_port: int | None = None
-    """Where this machine's own cluster offers its metrics to Prometheus; without it, anywhere free."""
 
     @property
     def decisive(self) -> Mapping[str, str | int | float | bool | None]:
@@ -109,42 +85,21 @@ class Work:
         """The language of the texts, where it is known."""
         return None
 
-    @property
-    def bounds(self) -> tuple[int, int] | None:
-        """The fewest and the most models, where they are given."""
-        found = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", self.pool or "")
-        return None if found is None else (int(found[1]), int(found[2] or found[1]))
-
-    @property
-    def prices(self) -> dict[str, float]:
-        """Per hour of a node, by its kind."""
-        found = [PRICE.fullmatch(written) for written in self.price]
-        return {price[1]: float(price[2]) for price in found if price is not None}
-
     def flaws(self) -> list[str]:
         """Every value that cannot be meant, in a sentence each."""
-        return [*self._names(), *self._numbers(), *self._cluster()]
-
-    def _cluster(self) -> Iterator[str]:
-        if self.pool is not None and not (self.bounds and 1 <= self.bounds[0] <= self.bounds[1]):
-            yield f"pool is {self.pool!r}: it must be a number of models, as in 2, or two bounds, as in 1-8"
-        if self.metrics_port is not None and not 0 < self.metrics_port < 1 << 16:
-            yield f"metrics_port is {self.metrics_port}: it must be a port, 1 to 65535"
-        for written in self.price:
-            if PRICE.fullmatch(written) is None:
-                yield f"price is {written!r}: it must be a kind of node and what its hour costs, as in gpu=2.5"
+        return [*self._names(), *self._numbers(), *self._corpus(), *self._machines()]
 
     def _names(self) -> Iterator[str]:
         choices = {"channels": CHANNELS, "cut": CUTS, "dtype": DTYPES, "device": DEVICES}
         for name, known in choices.items():
             if (value := getattr(self, name)) not in known:
                 yield f"{name} is {value!r}: it must be {', '.join(known[:-1])} or {known[-1]}"
+        if self.device == "cuda" and self.model_gpus == 0:
+            yield "model_gpus is 0 and device is 'cuda': a model on a GPU needs some of one"
 
     def _numbers(self) -> Iterator[str]:
-        for name in ("window", "shard_size", "cpus"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                yield f"{name} is {value}: it must be 1 or more"
+        if self.window < 1:
+            yield f"window is {self.window}: it must be 1 or more"
         if self.batch_seconds is not None and not self.batch_seconds > 0:
             yield f"batch_seconds is {self.batch_seconds}: it must be more than 0"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from jobs.options import MANY
+from jobs.options_corpus import MANY
 
 FORMATS = ("srt", "vtt", "textgrid", "ctm", "rttm", "nemo", "whisperx", "dataset", "csv")
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
-from jobs.options import MANY, SWITCH, Work
+from jobs.options import SWITCH, Work
+from jobs.options_corpus import MANY
 
 FRAME_DTYPES = ("float32", "float16")
 SHORTEST_WINDOW = 0.05

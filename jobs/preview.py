@@ -5,7 +5,7 @@ All that is written is a probe of the output, and the forecast, which the run is
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -13,15 +13,16 @@ from jobs.forecast import Forecast, foretold, keep
 from jobs.measuring import measured
 from jobs.options import Work
 from jobs.planning import Growing, Planning, counted
-from jobs.setup import Ready, buckets, checked
+from jobs.setup import Ready, SetupError, asked, buckets, checked
 from jobs.survey import Survey
 from jobs.table import aligned, clock
 from pipeline.inference import Device
 from pipeline.log import STEP, tell
-from pipeline.machines import resources as resources_of
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Planned, read_plan, write_plan
 from pipeline.prices import CPU, GPU, Prices
+from pipeline.resources import Asked, UnfitError
+from pipeline.resources import resources as resources_of
 from pipeline.storage import Store
 from pipeline.tasks import Task
 
@@ -107,9 +108,11 @@ def _gone(planning: Planning, store: Store) -> int:
 def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     """What the rest takes, by a sample that is read and heard here."""
     here = {"CPU": float(options.cpus or os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
-    resources = resources_of([here], options.bounds)
-    device = options.device if torch.cuda.is_available() else "cpu"
-    where = Device(options.model, options.dtype, device, resources.listener_threads, ready.task)
+    try:
+        resources = resources_of([here], _asked(options))
+    except UnfitError as error:
+        raise SetupError(str(error).splitlines()) from error
+    where = Device(options.model, options.dtype, resources.device, resources.listener_threads, ready.task)
     before = torch.get_num_threads()
     tell("reading and hearing a sample, to tell how long it takes", level=STEP)
     found = measured(survey.sample, ready.audio, buckets(options, resources), where)
@@ -117,3 +120,9 @@ def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     kind = GPU if here["GPU"] else CPU
     hourly = Prices(options.prices).of((kind,)) if options.prices else None
     return foretold(survey, found, resources, hourly, elsewhere=options.address is not None)
+
+
+def _asked(options: Work) -> Asked:
+    """Of this machine, which may be another than the run will have."""
+    device = "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
+    return Asked(device, options.bounds) if options.address else replace(asked(options), device=device)

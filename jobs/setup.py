@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from jobs.away import away
-from jobs.options import DEVICES, DTYPES, Work
+from jobs.options import DTYPES, Work
 from jobs.planning import Planning
 from jobs.refusals import OutputHeldError, SetupError
 from models import CheckpointError, SourceError, SpeechModel, load_model
@@ -15,13 +15,13 @@ from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
 from pipeline.identity import weights_hash
 from pipeline.log import STEP, tell
-from pipeline.machines import Resources
 from pipeline.nearby import content_hash
 from pipeline.output import Identity, OutputDiffersError, check_identity
+from pipeline.resources import Asked, Resources
 from pipeline.storage import Store, StoreError
 from pipeline.tasks import Task
 
-__all__ = ["OutputHeldError", "Ready", "SetupError", "buckets", "checked"]
+__all__ = ["OutputHeldError", "Ready", "SetupError", "asked", "buckets", "checked"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,20 @@ def buckets(options: Work, resources: Resources) -> Buckets:
     return Buckets(options.window, budget=options.batch_seconds or resources.batch_seconds)
 
 
+def asked(options: Work) -> Asked:
+    """What is wanted of the machines."""
+    return Asked(
+        device=options.device,
+        pool=options.bounds,
+        readers=options.readers,
+        reader_cpus=options.reader_cpus,
+        reader_memory=options.reader_memory,
+        model_cpus=options.model_cpus,
+        model_gpus=options.model_gpus,
+        model_memory=options.model_memory,
+    )
+
+
 def _output(url: str, problems: list[str]) -> tuple[Store | None, str]:
     try:
         store = Store(url)
@@ -76,9 +90,9 @@ def _output(url: str, problems: list[str]) -> tuple[Store | None, str]:
 def _model(options: Work, task: Task, problems: list[str]) -> SpeechModel | None:
     if options.device == "cuda" and not torch.cuda.is_available() and options.address is None:
         problems.append("device is 'cuda', and this machine has no CUDA device that torch can use")
-    dtype, there = (options.dtype if options.dtype in DTYPES else DTYPES[0]), torch.cuda.is_available()
+    dtype = options.dtype if options.dtype in DTYPES else DTYPES[0]
     try:
-        model = load_model(options.model, dtype, options.device if there and options.device in DEVICES else "cpu")
+        model = load_model(options.model, dtype)  # not on a GPU, whose memory is the pool's
     except (CheckpointError, SourceError) as error:
         problems.append(f"model: {error}")
         return None

@@ -12,7 +12,7 @@ from jobs.fitting import fit
 from jobs.forecast import Compared, compared, kept
 from jobs.options import Work
 from jobs.planning import Once, Planning, add
-from jobs.setup import OutputHeldError, Ready, SetupError, buckets, checked
+from jobs.setup import OutputHeldError, Ready, SetupError, asked, buckets, checked
 from pipeline import machines
 from pipeline.course import Course, Sample
 from pipeline.inference import Device
@@ -24,6 +24,7 @@ from pipeline.output import OutputDiffersError, claim, read_run, record_run
 from pipeline.passes import Passes, missing_shards
 from pipeline.prices import Bill, Prices
 from pipeline.reading import Rules
+from pipeline.resources import UnfitError
 from pipeline.schema import FAILED, STATUSES
 from pipeline.stitching import Making
 from pipeline.tally import Tally, Told, Watch
@@ -97,17 +98,19 @@ def carry_out(
         raise OutputHeldError([str(error)]) from error
     except (OutputDiffersError, PlanError) as error:
         raise SetupError([str(error)]) from error
+    except UnfitError as error:
+        raise SetupError(str(error).splitlines()) from error
 
 
 def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
     references = ready.task.references if isinstance(ready.task, Joint) else None
-    pool, port = options.bounds, options.metrics_port
+    wanted, port = asked(options), options.metrics_port
     tell(f"joining the cluster at {options.address}" if options.address else "starting Ray here", level=STEP)
-    with machines.cluster(options.address, options.cpus, pool=pool, metrics_port=port) as resources:
+    with machines.cluster(options.address, options.cpus, asked=wanted, metrics_port=port) as resources:
         bill = Bill(Prices(options.prices), machines.nodes)
         made = buckets(options, resources)
         rules = Rules(ready.store.url, options.model, ready.audio, made, references=references)
-        device = Device(options.model, options.dtype, options.device, resources.listener_threads, ready.task)
+        device = Device(options.model, options.dtype, resources.device, resources.listener_threads, ready.task)
         tell(f"loading the model into {resources.begun} workers, for the first batches", level=STEP)
         fit(ready, rules, device, resources)
         return Passes(

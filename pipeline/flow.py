@@ -18,8 +18,8 @@ from pipeline import inference
 from pipeline.batches import folded, unfolded
 from pipeline.inference import Device
 from pipeline.leaving import leave
-from pipeline.machines import Resources
 from pipeline.reading import WORK, Reader, Rules
+from pipeline.resources import Resources
 from pipeline.standing import Watchman
 from pipeline.standstill import Standstill
 

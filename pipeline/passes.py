@@ -20,10 +20,10 @@ from pipeline.gathering import Gathering, Whole
 from pipeline.inference import Device
 from pipeline.lease import Lease
 from pipeline.log import tell
-from pipeline.machines import Resources
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Place, shard_rows, shards
 from pipeline.reading import Rules
+from pipeline.resources import Resources
 from pipeline.schema import FAILED, STATUSES, Failure
 from pipeline.standing import Watchman
 from pipeline.standstill import StandstillError

@@ -22,6 +22,7 @@ from pipeline import flow, inference, machines
 from pipeline.inference import Device
 from pipeline.output import TRANSCRIPTS
 from pipeline.reading import WORK, Reader, Rules
+from pipeline.resources import Resources
 from pipeline.storage import Store
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def engineless() -> Iterator[None]:
                 yield listener(batch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(machines, "cluster", lambda *_, **__: nullcontext(machines.Resources()))
+        patch.setattr(machines, "cluster", lambda *_, **__: nullcontext(Resources()))
         patch.setattr(machines, "nodes", list)
         patch.setattr(flow, "heard", heard)
         yield

@@ -21,7 +21,7 @@ from jobs import Transcribe, work
 from jobs.cli import main
 from jobs.exits import FINE
 from jobs.transcription import task
-from pipeline import machines
+from pipeline.resources import Asked, Resources, resources
 from pipeline.tally import Tally
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
@@ -137,8 +137,8 @@ def test_nodes_join_drain_and_die_and_nothing_is_lost(
     names = {first.node_id: "first", second.node_id: "second"}
 
     @contextmanager
-    def joined(*_: object, **__: object) -> Iterator[machines.Resources]:
-        found = machines.resources([node["Resources"] for node in ray.nodes()], (1, 3))  # type: ignore[no-untyped-call]
+    def joined(*_: object, **__: object) -> Iterator[Resources]:
+        found = resources([node["Resources"] for node in ray.nodes()], Asked("cpu", (1, 3), model_gpus=1.0))  # type: ignore[no-untyped-call]
         assert (found.listeners, found.begun) == ((1, 3), 2)
         yield replace(found, readers=1, listener_memory=1 << 28, reader_memory=1 << 28)
 

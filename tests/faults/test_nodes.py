@@ -12,7 +12,8 @@ from tests.faults.runs import Row, Run, rows, shards, start, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 RECORDINGS, SHARD = 60, 3
-WORDS = ("--shard-size", SHARD, "--window", SHARD)
+WORDS = ("--shard-size", SHARD, "--window", SHARD, "--device", "cpu", "--model-gpus", 1)
+"""A pretended GPU for each model, which hears without it."""
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from jobs.survey import EACH, SAMPLE, Survey
 from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
 from pipeline.inference import Device
-from pipeline.machines import Resources
 from pipeline.plan import plan
+from pipeline.resources import Resources
 from pipeline.schema import PLAN
 from pipeline.storage import Store
 from pipeline.tally import Tally

@@ -102,24 +102,6 @@ def test_the_plan_has_two_stages_and_bucketing_is_not_in_the_pool(model: Path) -
         ]
 
 
-@pytest.mark.parametrize(
-    ("there", "pool", "expected"),
-    [
-        ({"CPU": 64, "GPU": 4}, None, (4, 4, 4)),
-        ({"CPU": 64, "GPU": 4}, (1, 8), (1, 8, 4)),
-        ({"CPU": 64, "GPU": 4}, (2, 2), (2, 2, 2)),
-        ({"CPU": 64, "GPU": 4}, (6, 6), (6, 6, 6)),
-        ({"CPU": 16}, None, (16, 16, 16)),
-        ({"CPU": 16}, (1, 3), (1, 3, 3)),
-    ],
-)
-def test_a_pool_begins_with_as_many_models_as_have_room(
-    there: dict[str, float], pool: tuple[int, int] | None, expected: tuple[int, int, int]
-) -> None:
-    found = machines.resources([{**there, "memory": 64 << 30}], pool)
-    assert (*found.listeners, found.begun) == expected
-
-
 @pytest.mark.parametrize(("fewest", "most"), [(1, 1), (1, 2), (1, 8), (2, 8), (4, 5), (1, 16)])
 def test_a_pool_with_work_and_room_grows_to_its_bound_in_one_step(fewest: int, most: int) -> None:
     threshold = flow.growth(fewest, most).actor_pool_util_upscaling_threshold

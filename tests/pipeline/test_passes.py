@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline import flow, machines, passes
+from pipeline import flow, passes
 from pipeline.audio import AudioRules
 from pipeline.batches import HEARD
 from pipeline.bucketing import Buckets
@@ -21,6 +21,7 @@ from pipeline.passes import Passes, missing_shards
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
 from pipeline.reading import Rules
+from pipeline.resources import Resources
 from pipeline.standstill import StandstillError
 from pipeline.stitching import Making
 from pipeline.storage import Store
@@ -64,7 +65,7 @@ def run(
     with Lease(store, "run") as lease:
         lease.inherited = suspects or {}
         making = Making("model", "run", 100)
-        return Passes(store, lease, rules, Device("model"), machines.Resources(), making, "f", watch).run()
+        return Passes(store, lease, rules, Device("model"), Resources(), making, "f", watch).run()
 
 
 def arrival(shard: str, ordinal: int | None) -> pa.Table:
