@@ -43,7 +43,7 @@ def run_id(options: Incremental) -> str:
     """Of the date and the configuration; without a date, unlike any other."""
     if options.date is None:
         return new_run_id()
-    asked = [options.inputs, options.output, options.model, {**options.decisive, **options.files}]
+    asked = [options.inputs, options.output, options.model, {**options.decisive, **options.files, **options.told}]
     decisive = json.dumps(asked, sort_keys=True)
     stamp = datetime.fromisoformat(options.date)
     return f"{stamp:%Y%m%dT%H%M%SZ}-{hashlib.sha256(decisive.encode()).hexdigest()[:6]}"

@@ -1,13 +1,14 @@
 """What each job that hears audio is told of its inputs, its output and its model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 MANY = Parameter(negative="")
 """An option that may be named several times, and not emptied."""
+READING = Parameter(group=Group("How inputs are read", sort_key=10))
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,23 @@ class Corpus:
     librispeech, kaldi, lhotse or shar."""
     shard_size: int = 1024
     """Loose recordings of a shard."""
+    roots: Annotated[tuple[str, ...], READING, MANY] = ()
+    """Folders or URLs that manifests and tables may name audio in, beside the folder that they lie in themselves. What
+    lies elsewhere ends as a failed row: names in a manifest are somebody's data, and could name any file of yours."""
+    audio_column: Annotated[str | None, READING] = None
+    """The column of Parquet files that holds the audio, its bytes or its paths; without it, the one that looks so."""
+    reference_column: Annotated[str | None, READING] = None
+    """The column or field that holds what was said; without it, the first of text, sentence, transcript and their
+    like."""
+    tars: Annotated[str | None, READING] = None
+    """The tars of a tarred NeMo manifest, numbered as in `audio__OP_0..127_CL_.tar` or `audio_{0..127}.tar`; without
+    it, `audio_<shard_id>.tar` beside the manifest."""
+
+    @property
+    def told(self) -> Mapping[str, str | tuple[str, ...]]:
+        """What is said of how inputs are read, where it is said: it counts when they are planned."""
+        said = {name: getattr(self, name) for name in ("roots", "audio_column", "reference_column", "tars")}
+        return {name: value for name, value in said.items() if value}
 
     def _corpus(self) -> Iterator[str]:
         """Values that no corpus could have."""

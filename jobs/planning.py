@@ -5,7 +5,7 @@ A plan is a generation: written once, never changed. What is missing of any gene
 
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.agreement import differently, others
 from jobs.options import Work
 from pipeline.inputs.found import PlanError, PlanRules
 from pipeline.inputs.rows import Row, key, unpacked
@@ -22,9 +23,9 @@ from pipeline.latest import by_shard
 from pipeline.log import STEP, tell
 from pipeline.output import add_generation, generations, plan_name
 from pipeline.plan import plan, shards_of
-from pipeline.planfile import Planned, inputs_of, new_or_changed, read_plan, write_plan
+from pipeline.planfile import Planned, Told, new_or_changed, read_plan, write_plan
 from pipeline.schema import FAILED
-from pipeline.storage import Store, StoreError, parse, uri
+from pipeline.storage import Store
 
 EVERY = 2.0
 """Seconds between two words about how much is planned."""
@@ -36,6 +37,11 @@ class Planning(Protocol):
     @property
     def inputs(self) -> tuple[str, ...]:
         """What is planned from, as the user named it."""
+        ...
+
+    @property
+    def told(self) -> Told:
+        """What the user said of how they are read."""
         ...
 
     def flaws(self, store: Store | None) -> list[str]:
@@ -50,7 +56,7 @@ class Planning(Protocol):
 def add(planning: Planning, store: Store) -> Planned:
     """Write the next generation, unless there is nothing in it."""
     with tempfile.TemporaryFile() as file:
-        planned = write_plan(counted(planning.shards(store)), file, planning.inputs)
+        planned = write_plan(counted(planning.shards(store)), file, planning.inputs, planning.told)
         if planned.shards:
             file.seek(0)
             add_generation(store, following(store), file.read())
@@ -83,7 +89,14 @@ def following(store: Store) -> int:
 
 def rules(options: Work) -> PlanRules:
     """How the inputs become shards."""
-    return PlanRules(options.format, options.shard_size)
+    return PlanRules(
+        options.format,
+        options.shard_size,
+        roots=options.roots,
+        audio_column=options.audio_column,
+        reference_column=options.reference_column,
+        tars=options.tars,
+    )
 
 
 @dataclass(frozen=True)
@@ -97,9 +110,16 @@ class Once:
         """As the options name them."""
         return self.options.inputs
 
+    @property
+    def told(self) -> Told:
+        """As the options say it."""
+        return self.options.told
+
     def flaws(self, store: Store | None) -> list[str]:
         """Nothing is looked at again once it is planned; so it must be these inputs that are."""
-        return _others(self.inputs, store) if store and generations(store) else _flaws(self.options)
+        if not (store and generations(store)):
+            return _flaws(self.options)
+        return [*others(self.inputs, store), *differently(self.told, store)]
 
     def shards(self, store: Store) -> Iterator[pa.Table]:
         """All of them, or none."""
@@ -118,6 +138,11 @@ class Growing:
     def inputs(self) -> tuple[str, ...]:
         """As the options name them."""
         return self.options.inputs
+
+    @property
+    def told(self) -> Told:
+        """As the options say it."""
+        return self.options.told
 
     def flaws(self, store: Store | None) -> list[str]:
         """They are listed again each time."""
@@ -161,6 +186,11 @@ class Again:
         """None: it is rows of earlier plans."""
         return ()
 
+    @property
+    def told(self) -> Told:
+        """Nothing: these say it."""
+        return {}
+
     def flaws(self, store: Store | None) -> list[str]:
         """Classes that no row failed with."""
         if store is None:
@@ -188,31 +218,6 @@ def _flaws(options: Work) -> list[str]:
     except PlanError as error:
         return [f"input: {problem}" for problem in error.problems if not problem.startswith("shard_size")]
     return []
-
-
-def _others(inputs: Sequence[str], store: Store) -> list[str]:
-    """That the output was planned from other inputs, if it was: they would be left out without a word."""
-    plans = [planned for number in generations(store) if (planned := _planned(store, number))]
-    together = frozenset[str]().union(*plans)
-    try:
-        if not plans or _spelled(inputs) in (*plans, together):
-            return []
-    except StoreError as error:
-        return [f"input: {error}"]
-    return [
-        f"input: {store.url} was planned from {', '.join(sorted(together))}, and a run works off its plan: name those "
-        "to go on, add others with `steno incremental`, or use another output"
-    ]
-
-
-def _planned(store: Store, generation: int) -> frozenset[str]:
-    with store.open(plan_name(generation)) as file:
-        return _spelled(inputs_of(file))
-
-
-def _spelled(inputs: Sequence[str]) -> frozenset[str]:
-    """Each as storage spells it, wherever the command was typed."""
-    return frozenset(uri(*parse(name)).rstrip("/") for name in inputs)
 
 
 def _failed(store: Store) -> Iterator[tuple[str, str, str]]:

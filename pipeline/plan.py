@@ -82,7 +82,10 @@ def _begun(found: Found) -> Iterator[tuple[str, Row]]:
     if first is None:
         raise UnknownError(f"{found.uri} holds no audio that can be planned as {found.form}")
     if first[0] == containers.PARQUET and '"audio": null' in (first[1].extra or ""):
-        raise UnknownError(f"{first[1].uri} has no column of audio (bytes or paths): name it with audio_column")
+        named = found.rules.audio_column
+        lacking = f"column {named!r}, which audio_column names, with" if named else "column of"
+        remedy = "" if named else ": name it with audio_column"
+        raise UnknownError(f"{first[1].uri} has no {lacking} audio (bytes or paths){remedy}")
     return chain([first], rows)
 
 

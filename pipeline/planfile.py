@@ -4,7 +4,7 @@ So a worker reads the rows of one shard without the rest, and nobody holds the c
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,6 +20,10 @@ from pipeline.plan import shards_of
 from pipeline.schema import PLAN
 
 INPUTS = "stenopool.inputs"
+TOLD = "stenopool.told"
+Told = Mapping[str, str | Sequence[str]]
+"""What the user said of how inputs are read, by the options' names."""
+NOTHING: Told = {}
 GROUP = 8192
 """Rows of a row group, at least, where there are so many: few groups make a small footer."""
 
@@ -69,8 +73,8 @@ class Planned:
         )
 
 
-def write_plan(tables: Iterable[pa.Table], file: BinaryIO, inputs: Sequence[str] = ()) -> Planned:
-    """Write shards, in their order, and what they were planned from."""
+def write_plan(tables: Iterable[pa.Table], file: BinaryIO, inputs: Sequence[str] = (), told: Told = NOTHING) -> Planned:
+    """Write shards, in their order, what they were planned from, and what was said of it."""
     waiting: list[pa.Table] = []
     total = Planned()
     with pq.ParquetWriter(file, PLAN, compression="zstd", write_statistics=["shard"]) as writer:
@@ -82,7 +86,7 @@ def write_plan(tables: Iterable[pa.Table], file: BinaryIO, inputs: Sequence[str]
                 waiting = []
         if waiting:
             writer.write_table(pa.concat_tables(waiting), row_group_size=1 << 30)
-        writer.add_key_value_metadata({INPUTS: json.dumps(list(inputs))})
+        writer.add_key_value_metadata({INPUTS: json.dumps(list(inputs)), TOLD: json.dumps(dict(told))})
     return total
 
 
@@ -90,6 +94,13 @@ def inputs_of(file: BinaryIO) -> list[str]:
     """What a plan was made from, as the user named it; nothing where it was made from rows that failed."""
     said = pq.read_metadata(file).metadata or {}
     found: list[str] = json.loads(said.get(INPUTS.encode(), b"[]"))
+    return found
+
+
+def told_of(file: BinaryIO) -> Told:
+    """What was said of how the inputs of a plan are read."""
+    said = pq.read_metadata(file).metadata or {}
+    found: Told = json.loads(said.get(TOLD.encode(), b"{}"))
     return found
 
 
