@@ -1,11 +1,19 @@
 """What a run is told about its cluster: the size of its pool, what nodes cost, where its metrics are."""
 
+import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from jobs import SetupError, transcribe
 from jobs.options import Transcribe
 from jobs.settings import read
+from pipeline import machines
+from pipeline.resources import Asked, UnfitError
+from tests.checkpoints import CONFIGS, write_random
+from tests.clips import make_clips
+from tests.pipeline.corpora import clip, written
 
 
 def asked(pool: str | None = None, price: tuple[str, ...] = (), metrics_port: int | None = None) -> Transcribe:
@@ -41,3 +49,52 @@ def test_every_price_that_cannot_be_read_is_told() -> None:
 def test_a_port_that_cannot_be_is_told(port: int) -> None:
     (said,) = asked(metrics_port=port).flaws()
     assert said.startswith(f"metrics_port is {port}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("readers", 0),
+        ("cpus", 0),
+        ("reader_cpus", 0.0),
+        ("reader_memory", 0),
+        ("model_cpus", -1.0),
+        ("model_gpus", -0.5),
+        ("model_gpus", 1.5),
+        ("model_memory", 0),
+    ],
+)
+def test_a_request_that_cannot_be_is_told(name: str, value: float) -> None:
+    (said,) = Transcribe(("in",), "out", "model", **{name: value}).flaws()  # type: ignore[arg-type]
+    assert said.startswith(f"{name} is {value}: ")
+
+
+def test_a_model_on_a_gpu_cannot_ask_for_none() -> None:
+    (said,) = Transcribe(("in",), "out", "model", device="cuda", model_gpus=0).flaws()
+    assert said.startswith("model_gpus is 0 and device is 'cuda'")
+    assert not Transcribe(("in",), "out", "model", device="cpu", model_gpus=0).flaws()
+
+
+def test_the_cluster_is_asked_for_what_was_said_and_what_it_cannot_give_is_a_wrong_set_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model"
+    write_random("HubertForCTC", CONFIGS["HuBERT"], make_clips(16_000, seed=0).good[0], model)
+    (model / "vocab.json").write_text(json.dumps({"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}))
+    heard: list[Asked] = []
+
+    def unfit(*_: object, asked: Asked, metrics_port: int | None) -> NoReturn:
+        assert metrics_port is None
+        heard.append(asked)
+        raise UnfitError("a reader asks for much\na model asks for more")
+
+    monkeypatch.setattr(machines, "cluster", unfit)
+    corpus = written(tmp_path / "in", {"a.wav": clip(1)})
+    sizes = {"readers": 3, "reader_cpus": 1.5, "reader_memory": 5, "model_cpus": 2.5, "model_gpus": 0.5}
+    options = Transcribe(
+        (str(corpus),), str(tmp_path / "out"), str(model), device="cpu", pool="1-2", model_memory=7, **sizes  # type: ignore[arg-type]
+    )  # fmt: skip
+    with pytest.raises(SetupError) as told:
+        transcribe(options)
+    assert told.value.problems == ("a reader asks for much", "a model asks for more")
+    assert heard == [Asked("cpu", (1, 2), 3, 1.5, 5, 2.5, 0.5, 7)]

@@ -1,9 +1,11 @@
 """What the stages ask of machines, by themselves and by hand."""
 
 import logging
+from contextlib import nullcontext
 
 import pytest
 
+from pipeline import machines
 from pipeline.log import LOG
 from pipeline.resources import Asked, Resources, UnfitError, resources, settled
 
@@ -139,3 +141,30 @@ def test_a_request_that_no_machine_can_give_is_told_and_not_waited_for(by_hand: 
     with pytest.raises(UnfitError, match=r"no machine of the cluster has them together") as told:
         resources([*BOX, {"CPU": 1.0, "memory": 1.0 * GIB}], by_hand)
     assert str(told.value).startswith(said)
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that was never started, of one machine with GPUs."""
+    monkeypatch.setattr(machines, "begin", lambda _: None)
+    monkeypatch.setattr(machines, "vigil", nullcontext)
+    monkeypatch.setattr(machines, "offers", lambda: BOX)
+
+
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize(
+    ("address", "here", "there", "device"),
+    [
+        (None, True, False, "cuda"),
+        (None, False, True, "cpu"),
+        ("head:6379", False, True, "cuda"),
+        ("head:6379", True, False, "cpu"),
+    ],
+)
+def test_torch_is_asked_where_the_models_will_be(
+    address: str | None, here: bool, there: bool, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: here)
+    monkeypatch.setattr(machines, "_worker_sees_gpu", lambda: there)
+    with machines.cluster(address) as found:
+        assert (found.device, found.listener_gpus) == (device, float(device == "cuda"))
