@@ -26,7 +26,7 @@ from jobs.demo.speech import Samples
 from jobs.demo.truth import Truth, read_truth
 from models import load_model
 from models.language_model import load_language_model
-from models.protocol import CtcSearch
+from models.protocol import CtcSearch, Generation, Tokens
 from models.transcript import Transcript
 from pipeline.scoring import sum_edits, word_edits
 
@@ -39,9 +39,9 @@ SPELLERS = [name for name in FIGURES if name not in ("keywords", "speech2text")]
 
 
 @cache
-def clips(kind: str) -> list[tuple[Truth, Samples]]:
+def clips(kind: str, every: int = 40) -> list[tuple[Truth, Samples]]:
     truths = [t for t in read_truth(CORPUS) if single(t) and (t.kind == "keyword") == (kind == "keyword")]
-    return [(truth, heard(stored(CORPUS, truth))[0]) for truth in truths[::40]]
+    return [(truth, heard(stored(CORPUS, truth))[0]) for truth in truths[::every]]
 
 
 def ours(name: str, kind: str = "") -> list[str]:
@@ -99,16 +99,40 @@ def test_a_language_model_of_the_training_sentences_takes_errors_away(tmp_path: 
     assert 0 < rates[1] < 0.7 * rates[0]
 
 
+@cache
+def their_writer() -> tuple[transformers.Speech2TextProcessor, transformers.Speech2TextForConditionalGeneration]:
+    folder = CHECKPOINTS / "speech2text"
+    model = transformers.Speech2TextForConditionalGeneration.from_pretrained(folder).eval()
+    return transformers.Speech2TextProcessor.from_pretrained(folder), model
+
+
 @pytest.mark.skipif("speech2text" not in FIGURES, reason="no Speech2Text checkpoint ships")
 def test_transformers_writes_the_same_words() -> None:
-    folder = CHECKPOINTS / "speech2text"
-    processor = transformers.Speech2TextProcessor.from_pretrained(folder)
-    model = transformers.Speech2TextForConditionalGeneration.from_pretrained(folder).eval()
+    processor, model = their_writer()
     for (_, samples), mine in zip(clips(""), ours("speech2text"), strict=True):
         inputs = processor(samples, sampling_rate=16_000, return_tensors="pt")
         with torch.inference_mode():
             ids = model.generate(**inputs)
         assert processor.batch_decode(ids, skip_special_tokens=True)[0] == mine
+
+
+@pytest.mark.skipif("speech2text" not in FIGURES, reason="no Speech2Text checkpoint ships")
+@pytest.mark.parametrize("every", [50, pytest.param(7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("penalty", [1.0, 0.0])
+@pytest.mark.parametrize("beams", [1, 4, 5, 10])
+def test_transformers_writes_the_same_tokens_whatever_the_search(beams: int, penalty: float, every: int) -> None:
+    """Ours write all clips at once and theirs one by one, so that company is of no account either."""
+    processor, model = their_writer()
+    mine, samples = load_model(str(CHECKPOINTS / "speech2text")), [clip for _, clip in clips("", every)]
+    told = mine.predict(mine.frontend(samples), Generation(beams=beams, length_penalty=penalty))
+    for clip, one in zip(samples, told, strict=True):
+        inputs = processor(clip, sampling_rate=16_000, return_tensors="pt")
+        scoring = {"length_penalty": penalty} if beams > 1 else {}
+        with torch.inference_mode():
+            (ids,) = model.generate(**inputs, num_beams=beams, **scoring).tolist()
+        assert isinstance(one, Tokens)
+        assert [model.config.decoder_start_token_id, *one.ids, model.config.eos_token_id] == ids
+        assert len(ids) > 5
 
 
 @pytest.mark.skipif("keywords" not in FIGURES, reason="no classifier ships")
