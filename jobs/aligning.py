@@ -16,4 +16,4 @@ def align(options: Align, watch: Watch | None = None) -> Report:
 
 def task(options: Align) -> Aligning:
     """What is made of each batch."""
-    return Aligning(References(options.references), options.longest_hours)
+    return Aligning(References(options.references), options.longest_hours, options.delay_seconds)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from itertools import takewhile
+from math import inf
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -123,6 +124,10 @@ class Transcribe(Work):
     """Words to expect."""
     hotword_boost: float = 5.0
     """How much a word to expect counts."""
+    delay_seconds: float | None = None
+    """How late the checkpoint writes what it hears; without it, what its calibration.json says, or 0."""
+    temperature: float | None = None
+    """What confidence is softened by, above 1 less sure, and no word; without it, what calibration.json says, or 1."""
 
     @property
     def decisive(self) -> Mapping[str, str | int | float | bool | None]:
@@ -134,6 +139,8 @@ class Transcribe(Work):
             "word_bonus": self.word_bonus or None,
             "hotwords": " ".join(sorted(self.hotwords)) or None,
             "hotword_boost": self.hotword_boost if self.hotwords else None,
+            "delay_seconds": self.delay_seconds,
+            "temperature": self.temperature,
         }
         return {**super().decisive, **{name: value for name, value in search.items() if value is not None}}
 
@@ -153,6 +160,15 @@ class Transcribe(Work):
             yield f"beam is {self.beam}: it must be 1 or more"
         if (self.lm or self.hotwords) and (self.beam or 1) < 2:
             yield "lm and hotwords choose among readings: beam must be 2 or more, as in --beam 10"
+        yield from odd_calibration(self.delay_seconds, self.temperature)
+
+
+def odd_calibration(delay: float | None, temperature: float | None = None) -> Iterator[str]:
+    """What cannot be meant of how late a checkpoint writes, and how sure it is."""
+    if delay is not None and not -1 <= delay <= 1:
+        yield f"delay_seconds is {delay}: it must be from -1 to 1 seconds, as in 0.04"
+    if temperature is not None and not 0 < temperature < inf:
+        yield f"temperature is {temperature}: it must be more than 0, as in 1.5"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
-from jobs.options import SWITCH, Work
+from jobs.options import SWITCH, Work, odd_calibration
 from jobs.options_corpus import MANY
 
 FRAME_DTYPES = ("float32", "float16")
@@ -56,11 +56,14 @@ class Align(Work):
     """A file of texts, where the input has none or other ones: a recording's id, a tab and its text in each line."""
     longest_hours: float = 2.0
     """Longer recordings are skipped: each is held whole, in about 250 MB an hour."""
+    delay_seconds: float | None = None
+    """How late the checkpoint writes what it hears; without it, what its calibration.json says, or 0."""
 
     @property
     def decisive(self) -> Mapping[str, str | int | float | bool | None]:
         """The options that change times."""
-        return {**super().decisive, "job": "align", "longest_hours": self.longest_hours}
+        delay = {} if self.delay_seconds is None else {"delay_seconds": self.delay_seconds}
+        return {**super().decisive, "job": "align", "longest_hours": self.longest_hours, **delay}
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -71,6 +74,7 @@ class Align(Work):
         yield from super()._numbers()
         if not self.longest_hours > 0:
             yield f"longest_hours is {self.longest_hours}: it must be more than 0"
+        yield from odd_calibration(self.delay_seconds)
 
 
 @dataclass(frozen=True)

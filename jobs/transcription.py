@@ -24,4 +24,6 @@ def task(options: Transcribe) -> Transcription:
         word_bonus=options.word_bonus,
         hotwords=options.hotwords,
         hotword_boost=options.hotword_boost,
+        delay_seconds=options.delay_seconds,
+        temperature=options.temperature,
     )

@@ -1,15 +1,61 @@
 """Whether confidence can be believed, and the temperature that makes it so.
 
-Of words that are said to be right with 80%, 80% should be. A temperature divides all logits and changes no best class;
-it is fitted on clips whose text is known, and used by `CtcSearch(temperature=...)`.
+Of words that are said to be right with 80%, 80% should be. A temperature divides all logits before posteriors are
+taken of them, and changes no word; it is fitted on clips whose text is known. So is, on words whose times are known,
+how late a checkpoint writes. What was found may stand in calibration.json beside config.json: ours, not published.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import exp, log, sqrt
+from dataclasses import asdict, dataclass
+from math import exp, inf, log, sqrt
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from models.config import read, read_json, write_json
+
+NAME = "calibration.json"
+LATEST = 1.0
+"""Seconds that no checkpoint is late by."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was found out about a checkpoint on clips whose words are known."""
+
+    delay_seconds: float = 0.0
+    """How late it writes what it hears: see `fit_delay`."""
+    temperature: float = 1.0
+    """What logits are divided by before posteriors are taken: above 1, less sure. See `fit_temperature`."""
+
+    def flaws(self) -> list[str]:
+        """Values that cannot be meant."""
+        flaws = []
+        if not -LATEST <= self.delay_seconds <= LATEST:
+            flaws.append(f"delay_seconds is {self.delay_seconds}; from {-LATEST} to {LATEST} seconds can be meant")
+        if not 0 < self.temperature < inf:
+            flaws.append(f"temperature is {self.temperature}; a number above 0 is needed")
+        return flaws
+
+
+AS_PUBLISHED = Calibration()
+"""Of a checkpoint of which nothing was found out."""
+
+
+def read_calibration(folder: Path) -> tuple[Calibration, list[str]]:
+    """What calibration.json in a checkpoint's folder says, where there is one, and what is wrong with it."""
+    path = folder / NAME
+    if not path.is_file():
+        return AS_PUBLISHED, []
+    found, problems = read(AS_PUBLISHED, read_json(path))
+    return found, [f"{NAME}: {problem}" for problem in problems + found.flaws()]
+
+
+def write_calibration(calibration: Calibration, folder: Path) -> None:
+    """Into a checkpoint's folder, where it says something."""
+    if calibration != AS_PUBLISHED:
+        write_json(folder / NAME, asdict(calibration))
 
 
 @dataclass(frozen=True)

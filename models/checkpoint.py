@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models import generation, preprocessor
+from models.calibration import read_calibration, write_calibration
 from models.config import ConfigError, Json, read_json, write_json
 from models.frontend import Frontend
 from models.model import SpeechModel
@@ -42,13 +43,19 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
         blueprint = ARCHITECTURES[name].blueprint(published)
         frontend, problems = preprocessor.read_frontend(folder, ARCHITECTURES[name].family.frontend)
         vocabulary = read_vocabulary(folder)
+        calibration, uncalibrated = read_calibration(folder)
         stored = open_weights(folder, allow_pickle=allow_pickle)
     except ConfigError as error:
         raise CheckpointError(folder, [f"{folder}: {problem}" for problem in error.problems]) from error
     except StoredError as error:
         raise CheckpointError(folder, [str(error)]) from error
     stored = _bare(stored, ARCHITECTURES[name].family.prefix, name)
-    problems = [*(f"config.json: {problem}" for problem in blueprint.problems), *blueprint.asides, *problems]
+    problems = [
+        *(f"config.json: {problem}" for problem in blueprint.problems),
+        *blueprint.asides,
+        *problems,
+        *uncalibrated,
+    ]
     problems += preprocessor.mismatched(frontend, encoder_config(published), preprocessor.source(folder)) + _misfits(
         blueprint, stored
     )
@@ -61,6 +68,7 @@ def read_checkpoint(folder: Path, *, dtype: str, device: str, allow_pickle: bool
         architecture=name,
         vocabulary=vocabulary,
         labels=blueprint.labels,
+        calibration=calibration,
     )
     _fill(model, blueprint, stored)
     return _settle(model, DTYPES[dtype], torch.device(device))
@@ -109,6 +117,7 @@ def write_checkpoint(model: SpeechModel, published: Json, folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     write_json(folder / "config.json", config)
     write_json(folder / preprocessor.NAME, preprocessor.published(model.frontend))
+    write_calibration(model.calibration, folder)
 
 
 def _bare(stored: Stored, prefix: str, name: str) -> Stored:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from math import inf
 from typing import TypeVar
 
 from models.config import Json, at_least, read, refuse
@@ -87,6 +88,8 @@ class Rules:
     """Tokens that never follow one another."""
     longest: int
     """The most that `max_length` may be."""
+    temperature: float = 1.0
+    """What logits are divided by before posteriors are taken of a text that is found."""
 
     def told(self, search: Generation) -> "Rules":
         """With what a caller says, where it says something."""
@@ -98,6 +101,7 @@ class Rules:
             max_length=_said(search.max_length, self.max_length),
             no_repeat_ngram=_said(search.no_repeat_ngram, self.no_repeat_ngram),
             first=_said(search.first, self.first),
+            temperature=_said(search.temperature, self.temperature),
         )
         if problems := rules.flaws():
             raise ValueError("; ".join(problems))
@@ -112,6 +116,8 @@ class Rules:
             flaws.append(f"max_length is {self.max_length}; from 2 to max_target_positions {self.longest} is supported")
         if self.no_repeat_ngram < 0:
             flaws.append(f"no_repeat_ngram is {self.no_repeat_ngram}; a whole number is needed, 0 for no such rule")
+        if not 0 < self.temperature < inf:
+            flaws.append(f"temperature is {self.temperature}; a number above 0 is needed")
         if self.early_stopping not in (True, False, NEVER):
             flaws.append(f"early_stopping is {self.early_stopping!r}; supported: true, false, {NEVER!r}")
         return flaws

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from models.alignment import Alignment, Sound, align
+from models.calibration import AS_PUBLISHED, Calibration
 from models.clock import Clock, Whole, make_clock
 from models.encoder import Encoder
 from models.frontend import Frontend
@@ -55,6 +56,7 @@ class SpeechModel(nn.Module):
         architecture: str,
         vocabulary: Vocabulary | None,
         labels: tuple[str, ...],
+        calibration: Calibration = AS_PUBLISHED,
     ) -> None:
         super().__init__()
         self.encoder, self.head = encoder, head
@@ -67,6 +69,8 @@ class SpeechModel(nn.Module):
             head.vocabulary = vocabulary
         self.labels = labels
         """Names of a classifier's scores, in order."""
+        self.calibration = calibration
+        """How late it writes and how sure it is, where that was measured."""
 
     @property
     def sample_rate(self) -> int:
@@ -101,7 +105,7 @@ class SpeechModel(nn.Module):
         predictions: list[Prediction] = [
             self.head.empty() if refusal is None else Refused(refusal) for refusal in self._refusals(batch)
         ]
-        told = self._in_ids(search)
+        told = self._told(search)
         reading, places = self._read(batch)
         if not places.read:
             return predictions
@@ -130,11 +134,11 @@ class SpeechModel(nn.Module):
         clips: Sequence[Samples],
         search: Search | None = None,
         pause_seconds: float = PAUSE_SECONDS,
-        delay_seconds: float = 0.0,
+        delay_seconds: float | None = None,
     ) -> list[Transcript | Refused]:
         """What is said in each clip: words with times, in segments between pauses of `pause_seconds` or more.
 
-        `delay_seconds` is how late the checkpoint writes what it hears: see `fit_delay`.
+        `delay_seconds` is how late the checkpoint writes what it hears, where that is not what its calibration says.
         """
         scribe = self.scribe(pause_seconds, delay_seconds)
         predictions = zip(self.predict(self.frontend(clips), search), clips, strict=True)
@@ -143,7 +147,7 @@ class SpeechModel(nn.Module):
             for tokens, clip in predictions
         ]
 
-    def scribe(self, pause_seconds: float = PAUSE_SECONDS, delay_seconds: float = 0.0) -> Scribe:
+    def scribe(self, pause_seconds: float = PAUSE_SECONDS, delay_seconds: float | None = None) -> Scribe:
         """What turns this model's tokens into transcripts; a model that cannot write is told here."""
         if self.head.search is None:
             raise ValueError(f"{self.architecture} does not write text: a checkpoint with a CTC head or a decoder does")
@@ -153,10 +157,13 @@ class SpeechModel(nn.Module):
                 "tokenizer.json or .model file beside config.json"
             )
         reach, pause = (round(seconds * self.sample_rate) for seconds in (REACH_SECONDS, pause_seconds))
-        clock = replace(self.clock, first=self.clock.first - round(delay_seconds * self.sample_rate))
+        delay = self.calibration.delay_seconds if delay_seconds is None else delay_seconds
+        clock = replace(self.clock, first=self.clock.first - round(delay * self.sample_rate))
         return Scribe(self.vocabulary, clock, reach, pause)
 
-    def align(self, batch: Padded, texts: Sequence[str], delay_seconds: float = 0.0) -> list[Alignment | Refused]:
+    def align(
+        self, batch: Padded, texts: Sequence[str], delay_seconds: float | None = None
+    ) -> list[Alignment | Refused]:
         """Each text laid onto its clip: words with times and scores, and what the whole text costs."""
         scribe = self.scribe(delay_seconds=delay_seconds)
         if not isinstance(self.head, CtcHead):
@@ -218,9 +225,18 @@ class SpeechModel(nn.Module):
         """What the head's output costs against labels."""
         return self.head.loss(self(batch), labels)
 
-    def _in_ids(self, search: Search | None) -> Search | None:
+    def _told(self, search: Search | None) -> Search | None:
+        """A search that says all that this model needs to hear."""
+        if self.head.search is None:
+            return None
+        asked = search or self.head.search()
+        if asked.temperature is None:
+            asked = replace(asked, temperature=self.calibration.temperature)
+        return self._in_ids(asked) if isinstance(asked, Generation) else asked
+
+    def _in_ids(self, search: Generation) -> Generation:
         """A search whose language is the id that asks for it."""
-        if not isinstance(search, Generation) or search.language is None:
+        if search.language is None:
             return search
         known = {} if self.vocabulary is None else self.vocabulary.languages
         if search.language in known:

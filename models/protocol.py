@@ -135,8 +135,9 @@ class CtcSearch:
     """Readings to give back; those of a clip are at most as many as the beam."""
     classes: int = 64
     """Classes of each frame that a reading may grow by, the best ones. A vocabulary of letters has fewer."""
-    temperature: float = 1.0
-    """What logits are divided by: above 1, posteriors are less sure. See `fit_temperature`."""
+    temperature: float | None = None
+    """What logits are divided by before posteriors are taken of them: above 1, words are the same and less sure. None
+    is what the checkpoint's calibration.json says, or 1."""
 
     @property
     def greedy(self) -> bool:
@@ -154,7 +155,7 @@ class CtcSearch:
         flaws = [f"{name} is {value}; at least 1 is needed" for name, value in counts.items() if value < 1]
         if self.n_best > self.beam:
             flaws.append(f"n_best is {self.n_best}, but beam keeps only {self.beam}")
-        if not 0 < self.temperature < float("inf"):
+        if self.temperature is not None and not 0 < self.temperature < float("inf"):
             flaws.append(f"temperature is {self.temperature}; a number above 0 is needed")
         return flaws
 
@@ -178,6 +179,9 @@ class Generation:
     "never": when none can."""
     first: int | None = None
     """The id of the token that every text begins with; `language` sets it."""
+    temperature: float | None = None
+    """What logits are divided by before posteriors are taken of them: above 1, words are the same and less sure. It is
+    not generation_config.json's, which is for drawing lots."""
 
 
 Search = CtcSearch | Generation

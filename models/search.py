@@ -15,14 +15,14 @@ from models.protocol import Alternative, CtcSearch, Tokens
 from models.spans import place_tokens
 
 
-def greedy(logits: Packed, blank: int) -> list[Tokens]:
+def greedy(logits: Packed, blank: int, temperature: float = 1.0) -> list[Tokens]:
     """The best class of each frame, repeats joined and blanks dropped, clip by clip.
 
     Collapsed where the logits are; only the kept tokens leave the device. A token's score is the mean posterior of
     its frames.
     """
     best, ids = logits.values.max(-1)
-    posteriors = (best - logits.values.logsumexp(-1)).exp()
+    posteriors = (best / temperature - (logits.values / temperature).logsumexp(-1)).exp()
     starts = _run_starts(ids, logits)
     run = starts.cumsum(0) - 1  # the run that each frame belongs to
     first = starts.nonzero()[:, 0]
@@ -37,10 +37,9 @@ def read_tokens(logits: Packed, blank: int, search: CtcSearch, surfaces: Sequenc
     """Each clip's tokens, as the search says. `surfaces` is what each token writes."""
     if problems := search.flaws():
         raise ValueError("; ".join(problems))
-    if search.temperature != 1:
-        logits = logits.of(logits.values / search.temperature)
+    temperature = 1.0 if search.temperature is None else search.temperature
     if search.greedy:
-        return greedy(logits, blank)
+        return greedy(logits, blank, temperature)
     if search.heeds_words and surfaces is None:
         raise ValueError("a language model or hot words need words, and this checkpoint has no vocabulary")
     fusion = Unheard() if not search.heeds_words else _words(search, surfaces or (), logits)
@@ -49,7 +48,7 @@ def read_tokens(logits: Packed, blank: int, search: CtcSearch, surfaces: Sequenc
     padded = torch.nn.utils.rnn.pad_sequence([clips[clip] for clip in order], batch_first=True)
     frames = Frames(padded, tuple(logits.lengths[clip] for clip in order), blank)
     found = search_beam(frames, search.beam, search.classes, search.n_best, fusion)
-    placed = place_tokens(frames, [readings[0] for readings in found.tokens])
+    placed = place_tokens(frames, [readings[0] for readings in found.tokens], temperature)
     told = [_with_alternatives(tokens, found, i) for i, tokens in enumerate(placed)] if search.n_best > 1 else placed
     return [told[order.index(clip)] for clip in range(len(order))]
 

@@ -10,12 +10,13 @@ from models.beam import NEVER, Frames
 from models.protocol import Tokens
 
 
-def place_tokens(frames: Frames, tokens: Sequence[Sequence[int]]) -> list[Tokens]:
-    """The frames of each clip's tokens, and the mean posterior of each over its frames."""
+def place_tokens(frames: Frames, tokens: Sequence[Sequence[int]], temperature: float = 1.0) -> list[Tokens]:
+    """The frames of each clip's tokens, and the mean posterior of each over its frames at a temperature."""
     states, allowed = _states(frames, tokens)
     path = _best_path(frames, states, allowed, [2 * len(clip) + 1 for clip in tokens])
     labels = states.gather(1, path)  # (clips, frames)
-    posteriors = frames.values.gather(2, labels[:, :, None])[:, :, 0].exp()
+    values = frames.values if temperature == 1 else (frames.values / temperature).log_softmax(-1)
+    posteriors = values.gather(2, labels[:, :, None])[:, :, 0].exp()
     results = zip(path.cpu().numpy(), posteriors.cpu().numpy(), frames.lengths, tokens, strict=True)
     return [_placed(np.asarray(p[:n]), np.asarray(s[:n]), ids) for p, s, n, ids in results]
 

@@ -1,6 +1,7 @@
 """What stands on Speech2Text's encoder: a decoder, bare or with the product that scores tokens."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -145,6 +146,11 @@ class Writer(nn.Module):
         read = [rows[clip] for clip in places.read]
         return _taught(self._score(_states(self.decoder, reading[0], read)), read, places)
 
+    def _tempered(self, text: Text, states: Tensor, temperature: float) -> Text:
+        """The same text, its posteriors taken at a temperature."""
+        posteriors = (self._score(states[: len(text.ids)]) / temperature).softmax(-1)
+        return replace(text, posteriors=posteriors.gather(1, text.ids[:, None])[:, 0])
+
     def _letters(self, token: int) -> float:
         """What a token writes; half a letter, for what is not heard."""
         return 1.0 if self.vocabulary is None else len(self.vocabulary.surface(token).strip()) or 0.5
@@ -183,7 +189,9 @@ class Writer(nn.Module):
     def _timed(self, texts: Sequence[Text], loud: Sequence[Floats], memory: Memory, rules: Rules) -> list[Tokens]:
         """Each text without what begins and ends it, every token in its frames."""
         inputs = [F.pad(text.ids[:-1], (1, 0), value=rules.start) for text in texts]
-        _, looks = self.decoder(_padded(inputs, self.config.pad_token_id), memory)
+        states, looks = self.decoder(_padded(inputs, self.config.pad_token_id), memory)
+        if rules.temperature != 1:
+            texts = [self._tempered(*each, rules.temperature) for each in zip(texts, states, strict=True)]
         tokens = []
         for text, shares, clip in zip(texts, loud, _attention(looks), strict=True):
             written = text.ids.tolist()

@@ -15,6 +15,7 @@ from models.alignment import Alignment
 from models.heads import CtcHead
 from models.long_alignment import Heard, Part, align_recordings, on_cpu
 from models.protocol import FrameLogits, Padded, Refused
+from models.transcript import Scribe
 from pipeline.audio.rules import AudioRules
 from pipeline.decoding import SILENT, Fields
 from pipeline.own import core, place
@@ -39,6 +40,8 @@ class Aligning:
     references: References = References()
     longest_hours: float = 2.0
     """Longer recordings are skipped: all pieces of one are held together."""
+    delay_seconds: float | None = None
+    """How late the checkpoint writes what it hears; None is what its calibration says."""
 
     def flaws(self, model: SpeechModel) -> Iterator[str]:
         """No CTC head, no vocabulary, or no readable texts."""
@@ -80,7 +83,11 @@ class Aligning:
             for members in _recordings(owners)
             if not any(isinstance(heard[i], Refused) or owners[i]["failure"] for i in members)
         ]
-        found = _aligned(model, [_recording(owners, heard, members) for members in whole])
+        found = _aligned(
+            model,
+            model.scribe(delay_seconds=self.delay_seconds),
+            [_recording(owners, heard, members) for members in whole],
+        )
         for members, alignment in zip(whole, found, strict=True):
             settled[members[0]] = SILENT if alignment is None else _told(alignment)
         return settled
@@ -130,10 +137,10 @@ def _part(owner: Row, heard: Fields | Refused) -> Part | None:
     return Part(scores, place(owner)[0], core(owner), quiet)
 
 
-def _aligned(model: SpeechModel, recordings: Sequence[Heard]) -> list[Alignment | None]:
+def _aligned(model: SpeechModel, scribe: Scribe, recordings: Sequence[Heard]) -> list[Alignment | None]:
     """On the model's device, or on the CPU where that has no room left."""
     assert isinstance(model.head, CtcHead)
-    scribe, blank = model.scribe(), model.head.config.pad_token_id
+    blank = model.head.config.pad_token_id
     try:
         return align_recordings(recordings, scribe, blank)
     except torch.OutOfMemoryError:

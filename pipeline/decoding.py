@@ -9,6 +9,7 @@ import numpy as np
 
 from models import SpeechModel
 from models.protocol import Prediction, Refused, Scores, Tokens
+from models.transcript import Scribe
 from pipeline.schema import Failure
 
 Fields = Mapping[str, object]
@@ -17,10 +18,15 @@ FIELDS = ("text", "words", "labels", "vector", "weight", "file", "units", "align
 SILENT: Fields = dict.fromkeys(FIELDS)
 
 
-def decoded(model: SpeechModel, prediction: Prediction, start: int, samples: int) -> Fields:
-    """The columns that a prediction fills; `start` and `samples` are the segment's place and length."""
+def decoded(
+    model: SpeechModel, prediction: Prediction, start: int, samples: int, *, delay_seconds: float | None = None
+) -> Fields:
+    """The columns that a prediction fills; `start` and `samples` are the segment's place and length.
+
+    `delay_seconds` is how late the checkpoint writes, where that is not what its calibration says.
+    """
     if isinstance(prediction, Tokens):
-        return {**SILENT, **_spelled(model, prediction, start, samples)}
+        return {**SILENT, **_spelled(model.scribe(delay_seconds=delay_seconds), prediction, start, samples)}
     if isinstance(prediction, Scores):
         order = np.argsort(-prediction.values, kind="stable")
         named = [{"label": model.labels[i], "score": float(prediction.values[i])} for i in order]
@@ -33,8 +39,7 @@ def refused(prediction: Refused) -> Failure:
     return Failure("Refused", "inference", prediction.reason)
 
 
-def _spelled(model: SpeechModel, tokens: Tokens, start: int, samples: int) -> Fields:
-    scribe = model.scribe()
+def _spelled(scribe: Scribe, tokens: Tokens, start: int, samples: int) -> Fields:
     words = [
         {"word": word.text, "start": start + word.start, "end": start + word.end, "confidence": word.confidence}
         for word in scribe.words(tokens, samples)

@@ -77,6 +77,10 @@ class Transcription:
     """Words to expect."""
     hotword_boost: float = 5.0
     """Added for each of them."""
+    delay_seconds: float | None = None
+    """How late the checkpoint writes what it hears; None is what its calibration says."""
+    temperature: float | None = None
+    """What posteriors are softened by, and no word; None is what the checkpoint's calibration says."""
 
     def flaws(self, model: SpeechModel) -> Iterator[str]:
         """What the checkpoint, its vocabulary or its search cannot do."""
@@ -100,7 +104,7 @@ class Transcription:
     def search(self, model: SpeechModel) -> Search | None:
         """In the words of the model's own search; None is what the model does by itself."""
         if model.head.search is Generation:
-            return Generation(beams=self.beam, language=self.language)
+            return Generation(beams=self.beam, language=self.language, temperature=self.temperature)
         search = CtcSearch(
             beam=self.beam or 1,
             language_model=None if self.lm is None else _language_model(self.lm),
@@ -108,6 +112,7 @@ class Transcription:
             word_bonus=self.word_bonus,
             hotwords=self.hotwords,
             hotword_boost=self.hotword_boost,
+            temperature=self.temperature,
         )
         return None if search == CtcSearch() else search
 
@@ -115,7 +120,9 @@ class Transcription:
         """The words of each clip, at the recording's samples."""
         predictions = model.predict(batch, self.search(model))
         return [
-            prediction if isinstance(prediction, Refused) else decoded(model, prediction, *place(owner))
+            prediction
+            if isinstance(prediction, Refused)
+            else decoded(model, prediction, *place(owner), delay_seconds=self.delay_seconds)
             for prediction, owner in zip(predictions, owners, strict=True)
         ]
 

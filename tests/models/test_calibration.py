@@ -1,9 +1,91 @@
-"""Confidence against what was right."""
+"""Confidence against what was right, times against what is known, and what a checkpoint's folder says of both."""
+
+import json
+from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
 
-from models.calibration import expected_calibration_error, fit_delay, fit_temperature, reliability
+from models import CheckpointError, CtcSearch, SpeechModel, load_model
+from models.calibration import (
+    AS_PUBLISHED,
+    Calibration,
+    expected_calibration_error,
+    fit_delay,
+    fit_temperature,
+    reliability,
+)
+from models.checkpoint import read_config, write_checkpoint
+from models.letters import write_letters
+from models.protocol import Generation
+from models.transcript import Transcript, Word
+from tests.models.reference import noise, published
+from tests.models.writing import folder as writer_folder
+from tests.models.writing import reference as writer
+
+CLIP = noise(20_801)
+
+
+def calibrated(folder: Path, at: Path, content: object = None) -> Path:
+    """A copy of a checkpoint with letters and, where it is said, a calibration."""
+    target = copytree(folder, at)
+    write_letters("abcdefghijk", target)
+    if content is not None:
+        (target / "calibration.json").write_text(json.dumps(content))
+    return target
+
+
+def words(model: SpeechModel, search: CtcSearch | None = None, delay_seconds: float | None = None) -> tuple[Word, ...]:
+    (told,) = model.transcribe([CLIP], search, delay_seconds=delay_seconds)
+    assert isinstance(told, Transcript)
+    assert told.words
+    return told.words
+
+
+def test_a_checkpoint_is_read_as_the_calibration_beside_it_says(tmp_path: Path) -> None:
+    source = published("hubert-layer-ctc").folder
+    plain = load_model(calibrated(source, tmp_path / "plain"))
+    model = load_model(calibrated(source, tmp_path / "known", {"delay_seconds": 0.04, "temperature": 3}))
+    assert (plain.calibration, model.calibration) == (AS_PUBLISHED, Calibration(0.04, 3))
+    assert words(model) == words(plain, CtcSearch(temperature=3.0), 0.04) != words(plain)
+    assert words(model, CtcSearch(temperature=1.0), 0.0) == words(plain), "what is asked for goes before"
+    texts, batch = ["bad cab"], plain.frontend([CLIP])
+    assert model.align(batch, texts) == plain.align(batch, texts, 0.04) != plain.align(batch, texts)
+
+
+def test_a_decoder_is_read_as_the_calibration_beside_it_says(tmp_path: Path) -> None:
+    writer("untied")
+    folder = copytree(writer_folder("untied", "ForConditionalGeneration"), tmp_path / "writer")
+    plain = load_model(folder)
+    (folder / "calibration.json").write_text('{"temperature": 2.5}')
+    batch, model = plain.frontend([CLIP]), load_model(folder)
+    told, asked, cold = model.predict(batch), plain.predict(batch, Generation(temperature=2.5)), plain.predict(batch)
+    assert told[0].scores.tolist() == asked[0].scores.tolist() != cold[0].scores.tolist()
+
+
+def test_what_a_calibration_cannot_mean_is_named_at_once(tmp_path: Path) -> None:
+    source = published("hubert-layer-ctc").folder
+    with pytest.raises(CheckpointError) as error:
+        load_model(calibrated(source, tmp_path / "values", {"delay_seconds": 40, "temperature": 0}))
+    assert error.value.problems == (
+        "calibration.json: delay_seconds is 40; from -1.0 to 1.0 seconds can be meant",
+        "calibration.json: temperature is 0; a number above 0 is needed",
+    )
+    with pytest.raises(CheckpointError, match=r"calibration.json: temperature is 'hot'; a number is needed"):
+        load_model(calibrated(source, tmp_path / "kinds", {"temperature": "hot"}))
+    with pytest.raises(CheckpointError, match=r"calibration.json is not a JSON object"):
+        load_model(calibrated(source, tmp_path / "list", [1]))
+
+
+def test_a_calibration_is_written_with_its_model(tmp_path: Path) -> None:
+    source = calibrated(published("lasr-ctc").folder, tmp_path / "known", {"delay_seconds": 0.03})
+    model = load_model(source)
+    write_checkpoint(model, read_config(source), tmp_path / "again")
+    assert load_model(tmp_path / "again").calibration == model.calibration == Calibration(0.03)
+    model.calibration = AS_PUBLISHED
+    write_checkpoint(model, read_config(source), tmp_path / "bare")
+    assert not (tmp_path / "bare" / "calibration.json").exists()
 
 
 def test_honest_confidence_has_no_error() -> None:

@@ -115,6 +115,7 @@ def test_a_rule_that_cannot_be_followed_is_named(field: str, tmp_path: Path) -> 
         (Generation(no_repeat_ngram=-1), "no_repeat_ngram is -1"),
         (Generation(early_stopping="soon"), "early_stopping is 'soon'"),
         (Generation(language="fr"), "has no languages"),
+        (Generation(temperature=0.0), "temperature is 0.0; a number above 0"),
     ],
 )
 def test_a_search_that_cannot_be_meant_is_named(search: Generation, words: str) -> None:
@@ -156,6 +157,20 @@ def test_a_score_is_the_tokens_posterior(beams: int) -> None:
         posteriors = alone(name, noise(9_999), [2, *mine.ids.tolist()]).logits[0].softmax(-1)
         expected = [float(posteriors[place, token]) for place, token in enumerate(mine.ids)]
         np.testing.assert_allclose(mine.scores, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("beams", [1, 5])
+def test_a_temperature_softens_posteriors_and_changes_no_text(beams: int) -> None:
+    """Beams weigh posteriors against one another, so a temperature that took part would write other texts."""
+    for name in ("untied", "ends-often"):
+        batch = ours(name).frontend([noise(9_999)])
+        plain = ours(name).predict(batch, Generation(beams=beams, max_length=LENGTH))[0]
+        warm = ours(name).predict(batch, Generation(beams=beams, max_length=LENGTH, temperature=3.0))[0]
+        assert warm.ids.tolist() == plain.ids.tolist()
+        assert warm.starts.tolist() == plain.starts.tolist()
+        posteriors = (alone(name, noise(9_999), [2, *warm.ids.tolist()]).logits[0] / 3).softmax(-1)
+        expected = [float(posteriors[place, token]) for place, token in enumerate(warm.ids)]
+        np.testing.assert_allclose(warm.scores, expected, atol=1e-4)
 
 
 def test_tokens_lie_in_order_inside_their_clip() -> None:

@@ -57,6 +57,20 @@ def test_options_become_the_search_of_the_models_own_head(
     assert (flaws(asked, speller), flaws(Transcription(beam=3, language="fr"), writer)) == ("", "")
 
 
+def test_delay_and_temperature_move_times_and_confidence_and_no_word(speller: SpeechModel, writer: SpeechModel) -> None:
+    owner, moved = {"start": 800, "samples": len(CLIPS[0])}, list[int]()
+    for model in (speller, writer):
+        batch, asked = model.frontend([CLIPS[0]]), Transcription(delay_seconds=0.04, temperature=3.0)
+        (plain,), (told,) = (task.hear(model, batch, [owner]) for task in (Transcription(), asked))
+        assert isinstance(plain, dict)
+        assert isinstance(told, dict)
+        assert plain["text"] == told["text"] != ""
+        for before, after in zip(plain["words"], told["words"], strict=True):
+            assert after["confidence"] != before["confidence"]
+            moved.append(before["end"] - after["end"])
+    assert 640 in moved
+
+
 def test_what_a_model_cannot_do_is_said_in_the_users_words(
     speller: SpeechModel, writer: SpeechModel, tmp_path: Path
 ) -> None:
