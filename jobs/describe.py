@@ -4,8 +4,11 @@ The checkpoint is really loaded, so whatever would stop a run is found here, and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
+
+from jobs.pace import Pace, pace
 from jobs.table import aligned
 from models import SpeechModel, load_model
 from models.frontend import Fbank, Frontend, LogMel, Waveform
@@ -105,6 +108,8 @@ class Report:
     """Names of a classifier's scores, in order."""
     front_end: str
     """What becomes of samples before the model reads them."""
+    speed: Pace | None = None
+    """What to expect of it on this machine; None where it was not tried."""
 
     def text(self) -> str:
         """A table for people."""
@@ -119,6 +124,7 @@ class Report:
             ("vocabulary", self._vocabulary()),
             ("labels", self._labels()),
             ("front end", self.front_end),
+            ("speed", self.speed.text() if self.speed else ""),
         ]
         return aligned([row for row in rows if row[1]])
 
@@ -141,11 +147,20 @@ def architectures() -> Architectures:
 
 
 def describe(options: Options) -> Report:
-    """Load a checkpoint and say what it is; a `CheckpointError` or `SourceError` says why it cannot be used."""
-    model = load_model(options.ref, allow_pickle=options.allow_pickle)
+    """Load a checkpoint, say what it is, and try how fast it is here.
+
+    A `CheckpointError` or `SourceError` says why it cannot be used.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = load_model(options.ref, device=device, allow_pickle=options.allow_pickle)
+    return replace(described(options.ref, model), speed=pace(model))
+
+
+def described(ref: str, model: SpeechModel) -> Report:
+    """What a loaded checkpoint is."""
     kind = _architecture(model.architecture)
     return Report(
-        ref=options.ref,
+        ref=ref,
         architecture=kind.architecture,
         family=kind.family,
         head=kind.head,

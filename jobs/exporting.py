@@ -11,6 +11,7 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from jobs.destination import closed
 from jobs.exports import nist, praat, subtitles, texts
 from jobs.exports.names import file_name
 from jobs.exports.pieces import Dataset, Lines, leftovers
@@ -99,7 +100,7 @@ def ready(options: Export) -> tuple[Finished, Store]:
         problems += error.problems
     try:
         target = Store(options.to)
-        problems += _apart(options)
+        problems += list(_apart(options)) or ([] if problems else list(closed(target)))
     except StoreError as error:
         problems.append(f"to: {error}")
     if problems or found is None or target is None:

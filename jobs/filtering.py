@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.clipping import clipped, share
+from jobs.destination import closed
 from jobs.finished import Finished, opened
 from jobs.options_filter import Filter
 from jobs.plans import Plans, read_plans
@@ -99,7 +100,7 @@ def _ready(options: Filter) -> tuple[Finished, Store]:
         problems += error.problems
     try:
         target = Store(options.place)
-        problems += _apart(options)
+        problems += list(_apart(options)) or ([] if problems else list(closed(target)))
     except StoreError as error:
         problems.append(f"to: {error}")
     if problems or found is None or target is None:

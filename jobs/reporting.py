@@ -6,11 +6,11 @@ It holds transcripts, and audio where the recordings lie on this machine: share 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from jobs.destination import closed_file, file_at
 from jobs.finished import Finished, opened
 from jobs.options_looking import Reporting
 from jobs.page.comparison import Compared, compared
@@ -57,6 +57,8 @@ def report(options: Reporting) -> Written:
     if problems := options.flaws():
         raise SetupError(problems)
     found = opened(options.output)
+    if options.to is not None and (shut := list(closed_file(options.to))):
+        raise SetupError(shut)
     history = runs(found.store)
     contents = _contents(options, found, history, _chosen(options, history))
     payload = render(contents).encode()
@@ -125,7 +127,8 @@ def _number(value: object) -> float | None:
 
 def _write(options: Reporting, store: Store, payload: bytes) -> str:
     if options.to is not None:
-        Path(options.to).write_bytes(payload)
+        place, name = file_at(options.to)
+        place.put(name, payload)
         return options.to
     name = PAGE if options.run is None else f"{RUNS}/{options.run}.html"
     store.put(name, payload)

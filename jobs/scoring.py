@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 
+from jobs.destination import closed_file
 from jobs.finished import Finished, opened
 from jobs.options_tables import Score
 from jobs.ranking import SCORED, Ranking, Scored
@@ -107,6 +108,8 @@ def score(options: Score) -> Scores:
         raise SetupError([f"{options.output} holds {output.textless}, and no text to hold against what was said"])
     if output.job == "align":
         raise SetupError([f"{options.output} holds references laid onto their audio: its text is what was said"])
+    if options.to is not None and (shut := list(closed_file(options.to))):
+        raise SetupError(shut)
     known = References(options.references) if options.references else None
     rule, ranking = NORMALISATIONS[options.normalisation], Ranking(options.by)
     found = Scores(options.output, rule.name, rule.says, output.note, output.missing)

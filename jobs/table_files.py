@@ -11,18 +11,18 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from pipeline.storage import Store
+from jobs.destination import file_at
 
 
 def write_table(url: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
     """Write tables of this schema, one after the other."""
-    folder, _, name = url.rpartition("/")
+    store, name = file_at(url)
     with TemporaryDirectory() as here:
         made = str(Path(here) / "table")
         with _writer(name, made, schema) as writer:
             for table in tables:
                 writer.write_table(table)
-        Store(folder or ("/" if url.startswith("/") else ".")).deposit(name, made)
+        store.deposit(name, made)
 
 
 def _writer(name: str, made: str, schema: pa.Schema) -> "pq.ParquetWriter | pyarrow.csv.CSVWriter":

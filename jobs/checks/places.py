@@ -11,8 +11,8 @@ from botocore.session import Session  # type: ignore[import-untyped]
 
 from jobs.checks.finding import Finding, fine, note, problem
 from jobs.checks.machine import GIGABYTE, LITTLE_DISK
-from jobs.describe import Options, describe
-from models import CheckpointError, SourceError
+from jobs.describe import described
+from models import CheckpointError, SourceError, load_model
 from pipeline.knocking import knock
 from pipeline.storage import S3, Store, StoreError, parse
 from pipeline.stores import s3
@@ -58,7 +58,7 @@ def credentials() -> Iterator[Finding]:
 def checkpoint(ref: str) -> Iterator[Finding]:
     """Whether a checkpoint can be fetched and loaded."""
     try:
-        found = describe(Options(ref))
+        found = described(ref, load_model(ref))
     except (CheckpointError, SourceError) as error:
         yield problem("model", str(error), "steno models REF says more")
         return

@@ -1,6 +1,7 @@
 """`steno`, as a person types it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,10 @@ from safetensors.torch import load_file, save_file
 from jobs.cli import FINE, UNUSABLE, main
 from jobs.describe import architectures
 from jobs.exits import BROKEN
-from models import load_model
+from jobs.pace import CLIP as CLIP_SECONDS
+from jobs.pace import pace
+from models import SpeechModel, load_model
+from models.protocol import Padded
 from models.registry import ARCHITECTURES
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
@@ -85,6 +89,7 @@ def test_without_a_checkpoint_the_architectures_are_listed(capsys: pytest.Captur
 def test_a_checkpoint_is_a_table_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", str(folder)]) == FINE
     said = {line[:14].strip(): line[14:] for line in capsys.readouterr().out.splitlines()}
+    assert re.fullmatch(r"about [0-9.,]+ times real time here, on 1 thread of the processor", said.pop("speed"))
     assert said == {
         "checkpoint": str(folder),
         "architecture": "HubertForCTC",
@@ -210,3 +215,23 @@ def test_a_fault_of_the_program_has_a_code_of_its_own(
     said = capsys.readouterr().err
     assert "LookupError: nobody thought of this" in said
     assert "a fault of this program" in said
+
+
+@pytest.mark.parametrize(
+    ("architecture", "naps", "rounds"), [("LasrEncoder", 0.02, 4), ("Speech2TextForConditionalGeneration", 2.0, 2)]
+)
+def test_the_speed_to_expect_is_that_of_the_largest_batch_there_was_time_for(
+    architecture: str, naps: float, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[float] = []
+    clock = [0.0]
+
+    def predict(model: SpeechModel, batch: Padded) -> None:
+        heard.append(len(batch.lengths) * CLIP_SECONDS)
+        clock[0] += naps * len(heard)
+
+    monkeypatch.setattr(SpeechModel, "predict", predict)
+    monkeypatch.setattr("jobs.pace.time.monotonic", lambda: clock[0])
+    found = pace(load_model(checkpoint(architecture, tmp_path)))
+    assert heard == [CLIP_SECONDS * 2**number for number in range(rounds)]
+    assert found.real_time == pytest.approx(heard[-1] / (naps * rounds))

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 import shutil
 from html import unescape
@@ -188,3 +189,37 @@ def test_words_are_compared_as_they_are_scored() -> None:
     assert [fate for _, fate in versus.said] == ["right", "right", "other", "other"]
     assert versus.wrong == (False, False, True, True)
     assert compared("one two", ["two"]).said == (("one", "missing"), ("two", "right"))
+
+
+def test_the_page_goes_wherever_a_table_may_go(output: str, tmp_path: Path, moto_s3: str) -> None:
+    for place in (str(tmp_path / "new" / "folder" / "page.html"), f"{moto_s3}/page.html"):
+        assert main(["report", output, "--to", place]) == FINE
+        folder, _, name = place.rpartition("/")
+        assert Store(folder).read(name).startswith(b"<!doctype html>")
+        assert [entry.uri for entry in Store(folder).names()] == [name]
+    assert os.listdir(tmp_path / "new" / "folder") == ["page.html"], "what was tried is gone"
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("file/page.html", "to: {}/file: "),
+        ("out", "to: {}/out is a folder: name the file in it"),
+        ("s3://bucket", "to: s3://bucket is a bucket: name the file in it"),
+        ("ftp://there/page.html", "to: ftp://there/page.html: ftp:// is not opened"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_told_before_the_work(
+    to: str,
+    said: str,
+    output: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("jobs.reporting.survey", lambda *_: pytest.fail("it began to work"))
+    place = to if "://" in to else str(tmp_path / to)
+    assert main(["report", output, "--to", place]) == UNUSABLE
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("steno: " + said.format(tmp_path)) and complaint.count("\n") == 1
