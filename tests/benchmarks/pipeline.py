@@ -5,7 +5,7 @@ One skewed corpus in one bucket, the same weights, one run; each side in a proce
 script   transformers, 16 files at a time as they come: read, decode, pad, hear, spell
 ray      the same in Ray Data's `map_batches`
 ours     `transcribe`, to a table in the bucket
-limit    our model alone, over clips that are decoded, cut and sorted in memory
+limit    our models alone, over clips that are decoded, cut and sorted in memory
 
 Start-up is kept apart: a side's clock starts when its first batch reaches the model. Noise is heard with random weights
 of HuBERT base's shape, so texts mean nothing; speed does not depend on them.
@@ -37,17 +37,19 @@ import transformers as hf
 
 from jobs import Transcribe, transcribe
 from jobs.table import aligned
-from models import load_model
+from pipeline.bucketing import Buckets, cuts
+from pipeline.machines import Resources
 from tests.benchmarks.buckets import bucket
-from tests.benchmarks.workloads import RATE, Clips, skewed_clips, sorted_batches, write_speller
+from tests.benchmarks.limit import Alone, hear_alone
+from tests.benchmarks.workloads import RATE, Clips, skewed_clips, write_speller
 from tests.memory import watched
 
 RESULTS = Path(__file__).parent / "results"
+WINDOW = 1024
+"""Clips that a run sorts together, once it is under way."""
 SIDES = ("script", "ray", "ours", "limit")
 BATCH = 16
 """Of a script."""
-BUDGET_SECONDS = 160.0
-"""Of a batch of ours: what a run takes by default."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def main() -> None:
         json.dumps(report, indent=1) + "\n"
     )
     print(table(found, sum(map(len, clips)) / RATE))
+    print(f"\npadding of a full window of {WINDOW} such clips: {kept_even(WINDOW):.1%}")
 
 
 def write_corpus(clips: Clips, folder: str) -> None:
@@ -121,8 +124,12 @@ def write_corpus(clips: Clips, folder: str) -> None:
 
 def files(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system of a bucket, and the path in it."""
-    there = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]} if url.startswith("s3:") else {"auto_mkdir": True}
-    return fsspec.core.url_to_fs(url, **there)
+    return fsspec.core.url_to_fs(url, **storage(url))
+
+
+def storage(url: str) -> dict[str, object]:
+    """What its file system is told."""
+    return {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]} if url.startswith("s3:") else {"auto_mkdir": True}
 
 
 def measure(side: str, task: Task) -> Measured:
@@ -218,21 +225,19 @@ def ours(task: Task) -> Told:
 
 
 def limit(task: Task) -> Told:
-    """Our model, with nothing before it and nothing behind it."""
+    """Our models, with nothing before them and nothing behind."""
     began = time.monotonic()
-    torch.set_num_threads(task.threads)
-    model, (system, path) = load_model(task.model, task.dtype), files(task.corpus)
-    clips = [
-        soundfile.read(io.BytesIO(system.cat_file(name)), dtype="float32")[0]
-        for name in sorted(system.ls(path, detail=False))
-    ]
-    batches = sorted_batches(clips, BUDGET_SECONDS)
-    model.transcribe(batches[0][:1])  # what is made once and kept
-    first = time.monotonic()
-    for batch in reversed(batches):
-        model.transcribe(batch)
-    room = sum(len(batch) * max(map(len, batch)) for batch in batches)
-    return Told(time.monotonic() - first, first - began, 1 - sum(map(len, clips)) / room)
+    buckets = Buckets(budget=Resources().batch_seconds)
+    alone = Alone(task.corpus, storage(task.corpus), task.model, task.dtype, task.threads, buckets)
+    seconds, padded = hear_alone(alone)
+    return Told(seconds, time.monotonic() - began - seconds, padded)
+
+
+def kept_even(count: int) -> float:
+    """The share of padding where a window is full, of so many clips: reckoned, not run."""
+    lengths = sorted((len(clip) / RATE for clip in skewed_clips(count)), reverse=True)
+    batches = [lengths[first:end] for first, end in cuts(lengths, Buckets(budget=Resources().batch_seconds))]
+    return 1 - sum(lengths) / sum(len(batch) * max(batch) for batch in batches)
 
 
 def summary(clips: Clips, dtype: str, root: str, found: Sequence[Measured]) -> dict[str, object]:
@@ -246,6 +251,7 @@ def summary(clips: Clips, dtype: str, root: str, found: Sequence[Measured]) -> d
         "machine": {"cores": os.cpu_count(), "processor": platform.processor(), "torch": torch.__version__},
         "corpus": {"clips": len(clips), "seconds": sum(map(len, clips)) / RATE, "storage": root.partition(":")[0]},
         "dtype": dtype,
+        "padding_of_a_full_window": kept_even(WINDOW),
         "sides": [asdict(one) for one in found],
         "ratios": ratios,
     }
