@@ -1,5 +1,8 @@
 """Words of pieces become the words of the whole, each once."""
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from pipeline.stitching import Making, Piece, Word, joined, stitched
 
 MAKING = Making("model", "run", 100)
@@ -45,3 +48,44 @@ def test_pauses_part_segments_and_times_are_divided_once() -> None:
 def test_nothing_said_is_empty_and_not_failed() -> None:
     row = stitched([piece((0, 1000))], MAKING)
     assert (row["status"], row["text"], row["segments"]) == ("empty", "", [])
+
+
+RATTLE = 5
+"""Samples by which two pieces may hear an edge of the same word apart, either way."""
+CONTEXT = 250
+"""Samples that a piece hears on each side of its core: more than the longest word."""
+
+
+@st.composite
+def twice_heard(draw: st.DrawFn) -> tuple[list[Word], list[Piece]]:
+    """Words, and pieces cut anywhere between and through them, each of which hears every word a little differently."""
+    words, end = [], 0
+    for text, pause, length in draw(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 300), LENGTHS))):
+        words.append(Word(text, end + pause, end + pause + length, 1))
+        end += pause + length
+    total = end + CONTEXT
+    cuts = sorted(draw(st.sets(st.integers(1, total - 1), max_size=5)))
+    cores = list(zip([0, *cuts], [*cuts, total], strict=True))
+    return words, [piece(core, *heard_in(core, words, draw), total=total) for core in cores]
+
+
+def heard_in(core: tuple[int, int], words: list[Word], draw: st.DrawFn) -> list[Word]:
+    inside = [word for word in words if core[0] - CONTEXT <= word.start and word.end <= core[1] + CONTEXT]
+    moved = [(draw(st.integers(-RATTLE, RATTLE)), draw(st.integers(-RATTLE, RATTLE))) for _ in inside]
+    return [
+        word._replace(start=word.start + first, end=word.end + last)
+        for word, (first, last) in zip(inside, moved, strict=True)
+    ]
+
+
+LENGTHS = st.integers(8 * RATTLE, CONTEXT - RATTLE)
+
+
+@settings(max_examples=500, deadline=None)
+@given(twice_heard())
+def test_every_word_is_there_once_however_its_edges_rattle(heard: tuple[list[Word], list[Piece]]) -> None:
+    words, pieces = heard
+    found = joined(pieces)
+    assert [word.text for word in found] == [word.text for word in words]
+    for word, true in zip(found, words, strict=True):
+        assert max(abs(word.start - true.start), abs(word.end - true.end)) <= RATTLE
