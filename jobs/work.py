@@ -24,6 +24,7 @@ from pipeline.output import OutputDiffersError, claim, read_run, record_run
 from pipeline.passes import Passes, missing_shards
 from pipeline.prices import Bill, Prices
 from pipeline.reading import Rules
+from pipeline.reckoning import reckon
 from pipeline.resources import UnfitError
 from pipeline.schema import FAILED, STATUSES
 from pipeline.stitching import Making
@@ -91,6 +92,7 @@ def carry_out(
             added = add(planning, store)
             watches = _each(watch or _unwatched, Told(Meters(run_id)), course)
             tally = _run(options, ready, lease, run_id, watches) if missing_shards(store) else Tally()
+            reckon(store, ready.audio.channels)
             report = replace(_report(options, run_id, tally, course, ready), added=added.rows)
             record_run(store, run_id, asdict(report))
             return report

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.inputs.containers import ROWS
 from pipeline.inputs.found import PlanRules
 from pipeline.inputs.rows import Row, key, unpacked
 from pipeline.inputs.seen import Seen
@@ -40,6 +41,15 @@ class Place:
     """Recordings; 1 where it is a container."""
     bytes: int = 0
     """Of audio, where the input told."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a shard must hold, as the plan knows it."""
+
+    shard: str
+    recordings: int
+    container: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,25 @@ def shards(file: BinaryIO) -> Iterator[Place]:
             for end, shard in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
                 yield Place(shard, group, first, end - first, int(sizes[end] - sizes[first]))
                 first = end
+
+
+def promised(file: BinaryIO) -> Iterator[list[Promise]]:
+    """Yield what the shards of a row group must hold, without those of which only their readers know."""
+    with pq.ParquetFile(file, pre_buffer=False) as plan:
+        for group in range(plan.num_row_groups):
+            table = plan.read_row_group(group, ["shard", "recording_id"])
+            named = table.filter(pc.is_valid(table["recording_id"]))["shard"]
+            loose = [Promise(each["values"], each["counts"]) for each in named.value_counts().to_pylist()]
+            yield loose + (list(_counted(plan, group)) if table["recording_id"].null_count else [])
+
+
+def _counted(plan: pq.ParquetFile, group: int) -> Iterator[Promise]:
+    """Containers whose rows the planner has seen."""
+    table = plan.read_row_group(group, ["shard", "recording_id", "extra"])
+    for box in table.filter(pc.is_null(table["recording_id"])).to_pylist():
+        rows = json.loads(box["extra"]).get(ROWS)
+        if rows is not None:
+            yield Promise(box["shard"], rows, container=True)
 
 
 def shard_rows(file: BinaryIO, place: Place) -> pa.Table:

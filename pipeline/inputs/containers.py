@@ -33,6 +33,8 @@ AUDIO_COLUMNS = (
     "url",
 )
 """Parquet columns that may hold audio, in the order of trust."""
+ROWS = "rows"
+"""Where `extra` says how many recordings there are, if that is known."""
 PARTS = 4
 """About as many shards does the smallest tar make that is split."""
 
@@ -96,10 +98,11 @@ def parquet_shards(entry: Entry, root: str, rules: PlanRules) -> Iterator[Row]:
     inside: dict[str, Json] = {"prefix": prefix(entry.uri, root), "roots": roots, **told.names}
     whole = Row(None, entry.uri, bytes=entry.size, version=entry.version, extra=json.dumps(inside))
     if entry.size <= rules.parquet_bytes or len(told.groups) < 2:
-        yield whole
+        known = {ROWS: sum(count for _, count in told.groups)} if told.groups else {}
+        yield whole._replace(extra=json.dumps(inside | known))
         return
-    for group, size in enumerate(told.groups):
-        yield whole._replace(row_group=group, bytes=size)
+    for group, (size, count) in enumerate(told.groups):
+        yield whole._replace(row_group=group, bytes=size, extra=json.dumps(inside | {ROWS: count}))
 
 
 @dataclass(frozen=True)
@@ -108,15 +111,16 @@ class _Told:
 
     names: Mapping[str, str | None]
     """The columns of `audio` and `reference`; none where the footer cannot be read, which the reader then tells."""
-    groups: Sequence[int]
-    """Bytes of the row groups."""
+    groups: Sequence[tuple[int, int]]
+    """Bytes and rows of the row groups."""
 
 
 def _columns(uri: str, rules: PlanRules) -> _Told:
     try:
         with open_input(uri) as file, pq.ParquetFile(file) as table:
             audio, reference = audio_columns(table.schema_arrow, rules.audio_column, rules.reference_column)
-            groups = [table.metadata.row_group(group).total_byte_size for group in range(table.num_row_groups)]
+            parts = [table.metadata.row_group(group) for group in range(table.num_row_groups)]
+            groups = [(part.total_byte_size, part.num_rows) for part in parts]
     except (StoreError, OSError, pa.ArrowException):
         return _Told(
             {"audio": rules.audio_column, "reference": rules.reference_column} if rules.audio_column else {}, ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from pipeline.inputs.containers import ROWS
 from pipeline.inputs.rows import Json, readable
 from pipeline.schema import Failure, Recording
 
@@ -28,6 +29,11 @@ class Container:
     def prefix(self) -> str:
         """How the ids of its recordings begin."""
         return str(self.inside["prefix"])
+
+    @property
+    def planned(self) -> int:
+        """Recordings that the planner saw, where it looked; else 0."""
+        return int(str(self.inside.get(ROWS, 0)))
 
     def said(self, what: str) -> str | None:
         """A column that the planner or the user named."""

@@ -44,6 +44,9 @@ def _read(box: Container) -> Iterator[Recording]:
                 for values in _values(batch, columns):
                     yield _recording(box, at, values, columns)
                     at += 1
+        if at - first < box.planned:
+            message = f"{box.uri} had {box.planned:,} rows here when it was planned, and has {at - first:,} now"
+            yield box.failed(f"{at}-", Failure("Changed", "sources", message))
     except StoreError as error:
         yield box.failed(f"{at}-", blame(error))
     except (OSError, ValueError, pa.ArrowException) as error:
