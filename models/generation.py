@@ -118,7 +118,7 @@ class Rules:
             flaws.append(f"no_repeat_ngram is {self.no_repeat_ngram}; a whole number is needed, 0 for no such rule")
         if not 0 < self.temperature < inf:
             flaws.append(f"temperature is {self.temperature}; a number above 0 is needed")
-        if self.early_stopping not in (True, False, NEVER):
+        if not isinstance(self.early_stopping, bool) and self.early_stopping != NEVER:
             flaws.append(f"early_stopping is {self.early_stopping!r}; supported: true, false, {NEVER!r}")
         return flaws
 
@@ -136,6 +136,7 @@ def read_rules(published: Json, model: Speech2TextConfig) -> tuple[Rules, list[s
     ids = {name: _ids(stated.get(name), model.vocab_size) for name in ID_LISTS}
     problems += [f"{name} is {stated[name]!r}; {ID_LISTS[name]}" for name, found in ids.items() if found is None]
     known = {name: found or () for name, found in ids.items()}
+    problems += _misplaced(known["forced_bos_token_id"], config.decoder_start_token_id, model.vocab_size)
     words, wrong = _bad_words(stated.get("bad_words_ids"), model.vocab_size)
     least = config.min_new_tokens + 1 if config.min_new_tokens else config.min_length
     rules = Rules(
@@ -178,16 +179,28 @@ def _ids(stated: object, size: int) -> tuple[int, ...] | None:
     return ids if len(ids) == len(listed) else None
 
 
+def _misplaced(first: tuple[int, ...], start: int, size: int) -> list[str]:
+    """What is wrong with the tokens that texts begin with."""
+    flaws = []
+    if len(first) > 1:
+        flaws.append(f"forced_bos_token_id is {list(first)}; {ID_LISTS['forced_bos_token_id']}")
+    if start >= size:
+        flaws.append(f"decoder_start_token_id is {start}; a token id below vocab_size ({size}) is needed")
+    return flaws
+
+
+def _early(stated: object) -> bool | str:
+    if stated is None:
+        return False
+    return stated if isinstance(stated, bool) else str(stated)
+
+
 def _bad_words(stated: object, size: int) -> tuple[tuple[tuple[int, ...], ...], list[str]]:
     listed = stated if isinstance(stated, list | tuple) else [] if stated is None else [[stated]]
     words = [_ids(word, size) for word in listed]
     if all(words):
         return tuple(word for word in words if word), []
     return (), [f"bad_words_ids is {stated!r}; lists of token ids below vocab_size are needed"]
-
-
-def _early(stated: object) -> bool | str:
-    return stated if isinstance(stated, bool | str) else False
 
 
 def _most(config: GenerationConfig, longest: int) -> int:

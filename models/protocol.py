@@ -120,7 +120,7 @@ class CtcSearch:
     """
 
     beam: int = 1
-    """Readings kept from frame to frame."""
+    """Readings kept from frame to frame; 1 is, where words do not count, the best class of each frame by definition."""
     language_model: LanguageModel | None = None
     """Knows which words follow which: see `load_language_model`."""
     language_weight: float = 0.5

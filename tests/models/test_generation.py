@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +15,10 @@ import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from models import CheckpointError, load_model
+from models.decoder import Decoder, Memory, Past
 from models.model import SpeechModel
 from models.protocol import Generation, Tokens
 from models.token_times import spans
@@ -46,11 +49,17 @@ REFUSED: dict[str, object] = {
     "num_beams": 0,
     "max_length": 5_000,
     "early_stopping": "soon",
+    "early_stopping of a number": 3,
+    "forced_bos_token_id": [5, 6],
+    "decoder_start_token_id": 600,
     "eos_token_id": [2, 600],
     "bad_words_ids": [[7, 600]],
     "length_penalty": "long",
     "no_repeat_ngram_size": -1,
 }
+MANY_ENDS = list(range(2, 60, 3))
+"""Tokens that end a text, one of three."""
+ENDING = (5_003, 9_999, 12_345, 20_801, 2_500)
 MIXED = (5_003, 20_801, 2_500, 0, 12_345, 560)
 
 
@@ -102,8 +111,24 @@ def test_the_rules_of_a_checkpoint_are_followed(rule: str, beams: int, tmp_path:
 
 @pytest.mark.parametrize("field", REFUSED)
 def test_a_rule_that_cannot_be_followed_is_named(field: str, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=f"generation_config.json: .*{field}|{field}.*generation_config.json"):
-        _with_rules("plain", {field: REFUSED[field]}, tmp_path)
+    name = field.split(maxsplit=1)[0]
+    with pytest.raises(CheckpointError, match=f"generation_config.json: .*{name}|{name}.*generation_config.json"):
+        _with_rules("plain", {name: REFUSED[field]}, tmp_path)
+
+
+def test_how_readings_are_weighed_and_when_to_stop_is_read_from_the_file(tmp_path: Path) -> None:
+    """With many tokens that end a text, so that readings of all lengths are weighed."""
+    texts: list[list[list[int]]] = []
+    for penalty, early in SCORING:
+        stated = {"length_penalty": penalty, "early_stopping": early, "eos_token_id": MANY_ENDS}
+        model, theirs = _with_rules(
+            "unscaled-untied", stated | {"num_beams": 4, "max_length": LENGTH}, tmp_path / str(len(texts))
+        )
+        texts.append([_said(model, model.frontend([noise(samples)]), None) for samples in CLIPS])
+        wanted = [theirs.generate(features(noise(samples)))[0].tolist() for samples in CLIPS]
+        assert texts[-1] == [_stripped(text, tuple(MANY_ENDS), []) for text in wanted]
+    assert texts[0] != texts[-1], "where only early_stopping differs"
+    assert len(set(map(str, texts))) > 2
 
 
 @pytest.mark.parametrize(
@@ -148,6 +173,28 @@ def test_a_clip_is_written_the_same_alone_and_in_a_batch(name: str, beams: int) 
         assert mine.ids.tolist() == single.ids.tolist()
         assert mine.starts.tolist() == single.starts.tolist()
         np.testing.assert_allclose(mine.scores, single.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_a_finished_clip_leaves_the_batch(beams: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is as wide as there are clips that alone would take so many."""
+    model, search, advance = ours("unscaled-untied"), Generation(beams=beams, max_length=LENGTH), Decoder.step
+    monkeypatch.setattr(model.head, "rules", replace(model.head.rules, ends=tuple(MANY_ENDS), early_stopping=True))
+    widths: list[int] = []
+
+    def counted(decoder: Decoder, tokens: Tensor, past: Past, memory: Memory) -> Tensor:
+        widths.append(len(tokens))
+        return advance(decoder, tokens, past, memory)
+
+    def taken(*samples: int) -> list[int]:
+        widths.clear()
+        model.predict(model.frontend([noise(each) for each in samples]), search)
+        return list(widths)
+
+    monkeypatch.setattr(Decoder, "step", counted)
+    steps = [len(taken(samples)) for samples in ENDING]
+    assert len(set(steps)) > 1, "all end at once, which proves nothing"
+    assert taken(*ENDING) == [sum(count > step for count in steps) for step in range(max(steps))]
 
 
 @pytest.mark.parametrize("beams", [1, 5])

@@ -11,7 +11,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.functional import one_hot
 
+from models.beam import Frames, search_beam
+from models.fusion import Unheard
 from models.kenlm_binary import KenlmBinary
 from models.language_model import LanguageModel, load_language_model
 from models.layers.packing import Packed
@@ -159,12 +162,21 @@ def same(one: Tokens, other: Tokens) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 12))
-def test_a_beam_of_one_is_greedy(seed: int, frames: int) -> None:
-    logits = clips(seed, frames, 3)
-    for one, other in zip(read_tokens(logits, BLANK, CtcSearch(), None), greedy(logits, BLANK), strict=True):
-        same(one, other)
-    sharp = logits.of(logits.values * 40)  # where one path has all the probability, a wide beam finds it, too
-    for one, other in zip(read_tokens(sharp, BLANK, CtcSearch(beam=4), None), greedy(sharp, BLANK), strict=True):
+def test_where_one_path_has_all_the_probability_a_beam_of_any_width_finds_it(seed: int, frames: int) -> None:
+    """The prefix search itself, which `CtcSearch(beam=1)` does not ask for."""
+    logits = clips(seed, frames)
+    sharp = logits.of(logits.values + 40 * one_hot(logits.values.argmax(-1), 4))
+    scores = Frames(sharp.values.double().log_softmax(-1)[None], (frames,), BLANK)
+    (wanted,) = greedy(sharp, BLANK)
+    for beam in (1, 4):
+        assert search_beam(scores, beam, 3, 1, Unheard()).tokens[0][0] == wanted.ids.tolist()
+    same(read_tokens(sharp, BLANK, CtcSearch(beam=4), None)[0], wanted)
+
+
+def test_a_beam_of_one_without_words_is_the_greedy_search() -> None:
+    """By definition; nothing is searched."""
+    logits = clips(7, 30, 3)
+    for one, other in zip(read_tokens(logits, BLANK, CtcSearch(beam=1), None), greedy(logits, BLANK), strict=True):
         same(one, other)
 
 
