@@ -12,6 +12,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from jobs.options_audio import Audio
 from jobs.options_corpus import MANY, Corpus
 from jobs.options_machines import Machines
 
@@ -54,7 +55,7 @@ class Verify:
 
 
 @dataclass(frozen=True)
-class Work(Machines, Corpus):
+class Work(Machines, Audio, Corpus):
     """What every job that hears audio is told."""
 
     _: KW_ONLY
@@ -68,13 +69,15 @@ class Work(Machines, Corpus):
     """`cpu`, `cuda`, or `auto`: GPUs where the cluster has any that torch can use."""
     window: int = 1024
     """Segments that are sorted together into batches."""
+    window_bytes: int = 256 << 20
+    """Bytes of inputs that are held for that, at most, however few segments they are."""
     batch_seconds: float | None = None
     """What a batch may hold, in padded seconds; by default 160 on a GPU and 40 on CPUs."""
 
     @property
     def decisive(self) -> Mapping[str, str | int | float | bool | None]:
         """The options that change words."""
-        return {"channels": self.channels, "cut": self.cut, "dtype": self.dtype}
+        return {"channels": self.channels, "cut": self.cut, "dtype": self.dtype, **self.limits}
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -88,7 +91,7 @@ class Work(Machines, Corpus):
 
     def flaws(self) -> list[str]:
         """Every value that cannot be meant, in a sentence each."""
-        return [*self._names(), *self._numbers(), *self._corpus(), *self._machines()]
+        return [*self._names(), *self._numbers(), *self._corpus(), *self._audio(), *self._machines()]
 
     def _names(self) -> Iterator[str]:
         choices = {"channels": CHANNELS, "cut": CUTS, "dtype": DTYPES, "device": DEVICES}
@@ -99,8 +102,9 @@ class Work(Machines, Corpus):
             yield "model_gpus is 0 and device is 'cuda': a model on a GPU needs some of one"
 
     def _numbers(self) -> Iterator[str]:
-        if self.window < 1:
-            yield f"window is {self.window}: it must be 1 or more"
+        for name in ("window", "window_bytes"):
+            if (value := getattr(self, name)) < 1:
+                yield f"{name} is {value}: it must be 1 or more"
         if self.batch_seconds is not None and not self.batch_seconds > 0:
             yield f"batch_seconds is {self.batch_seconds}: it must be more than 0"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from jobs.away import away
+from jobs.hearing import audio_rules
 from jobs.options import DTYPES, Work
 from jobs.planning import Planning
 from jobs.refusals import OutputHeldError, SetupError
@@ -61,7 +62,7 @@ def checked(options: Work, task: Task, planning: Planning) -> Ready:
 
 def buckets(options: Work, resources: Resources) -> Buckets:
     """How batches are made on what there is."""
-    return Buckets(options.window, budget=options.batch_seconds or resources.batch_seconds)
+    return Buckets(options.window, options.window_bytes, budget=options.batch_seconds or resources.batch_seconds)
 
 
 def asked(options: Work) -> Asked:
@@ -103,8 +104,7 @@ def _model(options: Work, task: Task, problems: list[str]) -> SpeechModel | None
 
 def _audio(options: Work, task: Task, model: SpeechModel, problems: list[str]) -> AudioRules | None:
     try:
-        found = AudioRules(model.sample_rate, options.channels, options.cut)  # type: ignore[arg-type]  # checked there
-        return task.audio(model, found)
+        return audio_rules(options, task, model)
     except ValueError as error:
         problems += [line for line in str(error).splitlines() if "must be one of" not in line and line not in problems]
         return None

@@ -56,7 +56,8 @@ class Aligning:
 
     def audio(self, model: SpeechModel, rules: AudioRules) -> AudioRules:
         """As for transcription, up to the limit."""
-        return replace(rules, skip_longer_seconds=self.longest_hours * 3600)
+        longest = self.longest_hours * 3600
+        return replace(rules, skip_longer_seconds=min(longest, rules.skip_longer_seconds or longest))
 
     def stitch(self, model: SpeechModel) -> Stitch:
         """The words that were aligned."""
