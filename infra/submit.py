@@ -1,16 +1,21 @@
 """`python -m infra.submit rayjob.yaml`: what the CronJob's pod does: it makes the day's RayJob and follows it.
 
-The job is named by the date, so a pod that is started again on that day takes up what is there instead of doing it
-twice. The pod speaks with its own account's rights: make RayJobs, look at them.
+The job is named by the date and by all that it is made of. A pod that is started again on that day takes up what is
+there instead of doing it twice; after a failure it makes the next try, and after a correction another job. The pod
+speaks with its own account's rights: make RayJobs, look at them.
 """
 
 import argparse
+import hashlib
 import json
+import os
+import re
 import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +24,22 @@ import yaml
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SERVER = "https://kubernetes.default.svc"
-ENDED = {"Complete": 0, "Failed": 1}
-"""How a RayJob ends, and our exit code for it. Finer codes are in the run's record: Ray passes on no others."""
+COMPLETE, FAILED = "Complete", "Failed"
+CODE = re.compile(r"failed with exit code (\d+)")
+"""How Ray tells what its job's command ended with."""
+UNTOLD = 1
+"""The exit code for a job that failed without one: its cluster did not come, or its time was over."""
+TODAY = re.compile(r"(--date[ =])today\b")
+TRIES = 9
+"""Jobs of one date and configuration: a night that fails as often needs somebody."""
+JOB_NAME, JOB_UID = "JOB_NAME", "JOB_UID"
+"""Variables with the pod's Job, which Kubernetes names by the minute that it was due."""
 EXISTS, SECONDS = 409, 10.0
 PATIENCE = 60
 """Questions in a row that may stay without an answer."""
+MINUTES = 8
+"""Digits of the minutes since 1970, until the year 2160."""
+Job = dict[str, object]
 
 
 class ClusterError(Exception):
@@ -59,28 +75,36 @@ class Cluster:
         return ssl.create_default_context(cafile=str(authority)) if self.server.startswith("https:") else None
 
 
-def dated(job: dict[str, object], date: str) -> dict[str, object]:
-    """The RayJob of a date."""
-    metadata = job["metadata"]
-    assert isinstance(metadata, dict)
-    return {**job, "metadata": {**metadata, "name": f"{metadata['name']}-{date}"}}
+def dated(job: dict[str, object], date: str, options: str = "", owner: dict[str, str] | None = None) -> Job:
+    """The RayJob of a date: `today` in its command is that date. With its owner, the pod's Job, it is cleaned away."""
+    metadata, spec = _part(job, "metadata"), _part(job, "spec")
+    spec = {**spec, "entrypoint": TODAY.sub(rf"\g<1>{date}", str(spec.get("entrypoint", "")))}
+    made = hashlib.sha256(json.dumps([spec, options], sort_keys=True).encode()).hexdigest()[:6]
+    named = {**metadata, "name": f"{metadata['name']}-{date}-{made}"}
+    return {**job, "metadata": {**named, "ownerReferences": [owner]} if owner else named, "spec": spec}
 
 
-def submit(cluster: Cluster, job: dict[str, object]) -> bool:
-    """Make the job; False where it is there already."""
-    try:
-        cluster.ask("POST", _path(job), job)
-    except urllib.error.HTTPError:
-        return False
-    return True
+def submit(cluster: Cluster, job: Job) -> tuple[Job, bool]:
+    """Make the job, or the next try where those before have failed; the job, and whether it is new."""
+    for number in range(1, TRIES + 1):
+        tried = job if number == 1 else _named(job, f"{_name(job)}-{number}")
+        try:
+            cluster.ask("POST", _path(tried), tried)
+        except urllib.error.HTTPError:
+            if _status(cluster, tried)[0] != FAILED:
+                return tried, False
+        else:
+            return tried, True
+    raise ClusterError(f"{_name(job)} has failed {TRIES} times: what its runs have said is in their records")
 
 
-def follow(cluster: Cluster, job: dict[str, object], seconds: float = SECONDS, patience: int = PATIENCE) -> int:
-    """Wait for its end; the exit code. Kubernetes may be away for a while: the job goes on without it."""
+def follow(cluster: Cluster, job: Job, seconds: float = SECONDS, patience: int = PATIENCE) -> int:
+    """Wait for its end; its command's exit code. Kubernetes may be away for a while: the job goes on without it."""
     said, away = None, 0
     while True:
+        message = ""
         try:
-            status, away = _status(cluster, job), 0
+            (status, message), away = _status(cluster, job), 0
         except ClusterError as error:
             away += 1
             if away > patience:
@@ -89,44 +113,70 @@ def follow(cluster: Cluster, job: dict[str, object], seconds: float = SECONDS, p
         if status != said:
             print(f"{_name(job)}: {status or 'made'}", flush=True)
             said = status
-        if status in ENDED:
-            return ENDED[status]
+        if status == COMPLETE:
+            return 0
+        if status == FAILED:
+            print(message, file=sys.stderr)
+            told = CODE.search(message)
+            return int(told[1]) if told else UNTOLD
         time.sleep(seconds)
 
 
-def _status(cluster: Cluster, job: dict[str, object]) -> str:
+def _status(cluster: Cluster, job: Job) -> tuple[str, str]:
+    """Where it stands, and what Ray says of it."""
     status = cluster.ask("GET", f"{_path(job)}/{_name(job)}").get("status") or {}
     assert isinstance(status, dict)
-    return str(status.get("jobDeploymentStatus", ""))
+    return str(status.get("jobDeploymentStatus", "")), str(status.get("message", ""))
 
 
-def _path(job: dict[str, object]) -> str:
-    metadata = job["metadata"]
-    assert isinstance(metadata, dict)
-    return f"/apis/ray.io/v1/namespaces/{metadata['namespace']}/rayjobs"
+def _path(job: Job) -> str:
+    return f"/apis/ray.io/v1/namespaces/{_part(job, 'metadata')['namespace']}/rayjobs"
 
 
-def _name(job: dict[str, object]) -> str:
-    metadata = job["metadata"]
-    assert isinstance(metadata, dict)
-    return str(metadata["name"])
+def _name(job: Job) -> str:
+    return str(_part(job, "metadata")["name"])
+
+
+def _named(job: Job, name: str) -> Job:
+    return {**job, "metadata": {**_part(job, "metadata"), "name": name}}
+
+
+def _part(job: Job, name: str) -> dict[str, object]:
+    part = job[name]
+    assert isinstance(part, dict)
+    return part
+
+
+def due(environment: Mapping[str, str]) -> str:
+    """The day that the pod's Job was due, in UTC, which a later try does not change; of one made by hand, today."""
+    minute = environment.get(JOB_NAME, "").rpartition("-")[2]
+    seconds = 60 * int(minute) if minute.isdigit() and len(minute) == MINUTES else time.time()
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+
+
+def owner(environment: Mapping[str, str]) -> dict[str, str] | None:
+    """The pod's Job: what it owns goes with it."""
+    if not environment.get(JOB_UID):
+        return None
+    return {"apiVersion": "batch/v1", "kind": "Job", "name": environment[JOB_NAME], "uid": environment[JOB_UID]}
 
 
 def main() -> int:
     """Submit and follow."""
     parser = argparse.ArgumentParser(prog="python -m infra.submit", description="Make the day's RayJob and follow it.")
-    parser.add_argument("job", type=Path, help="the RayJob, whose name gets the date")
-    parser.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="the logical date (today, UTC)")
+    parser.add_argument("job", type=Path, help="the RayJob, whose name and command get the date")
+    parser.add_argument("--options", type=Path, help="what its command reads: the job is named by it, too")
+    parser.add_argument("--date", default=due(os.environ), help="the logical date (the day the pod's Job was due, UTC)")
     asked = parser.parse_args()
-    job, cluster = dated(yaml.safe_load(asked.job.read_text()), asked.date), Cluster()
+    options = asked.options.read_text() if asked.options else ""
+    job = dated(yaml.safe_load(asked.job.read_text()), asked.date, options, owner(os.environ))
     try:
-        print(
-            f"{_name(job)}: " + ("submitted" if submit(cluster, job) else "is there already: following it"), flush=True
-        )
-        return follow(cluster, job)
+        job, new = submit(Cluster(), job)
+        print(f"{_name(job)}: {'submitted' if new else 'is there already: following it'}", flush=True)
+        return follow(Cluster(), job)
     except ClusterError as error:
         print(f"submit: {error}", file=sys.stderr)
-        return 1
+        return UNTOLD
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ started, and what a missed or killed night left is done by the next.
 import hashlib
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from jobs.options import Incremental
 from jobs.planning import Growing
@@ -21,6 +21,9 @@ from pipeline.tally import Watch
 
 __all__ = ["Incremental", "incremental", "night", "recorded"]
 
+TODAY = "today"
+"""A date for schedulers that name none: the one that is here when the run starts."""
+
 
 def incremental(options: Incremental, watch: Watch | None = None) -> Report:
     """Plan what is new, and do it with what is left of earlier nights; `SetupError` says why nothing could start."""
@@ -31,7 +34,9 @@ def incremental(options: Incremental, watch: Watch | None = None) -> Report:
 
 
 def night(options: Incremental) -> Incremental:
-    """With the date in its inputs; `SetupError` where it has none or a wrong one."""
+    """With the date, and the date in its inputs; `SetupError` where it has none or a wrong one."""
+    if options.date == TODAY:
+        options = replace(options, date=f"{datetime.now(UTC):%Y-%m-%d}")
     if problems := [flaw for flaw in options.flaws() if "date" in flaw]:
         raise SetupError(problems)
     if options.date is None:

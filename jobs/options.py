@@ -38,6 +38,8 @@ class Manner:
     """Print JSON for a program instead of tables for people."""
     debug: Annotated[bool, SWITCH] = False
     """Show the traceback of what went wrong."""
+    failed_ok: Annotated[bool, SWITCH] = False
+    """End with 0, not 1, where the table is finished and has failed rows: for what takes other codes for an alarm."""
     log: str | None = None
     """What is said on stderr: `plain` for people, or `json`, an object a line with run, shard and recording; without
     it, what the environment's STENOPOOL_LOG says."""
@@ -181,8 +183,9 @@ class Incremental(Transcribe):
 
     _: KW_ONLY
     date: str | None = None
-    """The night it is for, as in 2026-11-20: the same date is done once. `{date}` stands for it in the last part of an
-    input's name: recordings are named from there on, and those of two nights must not be called the same."""
+    """The night it is for, as in 2026-11-20, or `today`, in UTC: the same date is done once. `{date}` stands for it in
+    the last part of an input's name: recordings are named from there on, and those of two nights must not be called the
+    same."""
 
     def flaws(self) -> list[str]:
         """A date that is none, that is missing where an input asks for it, or that no recording's name would hold."""

@@ -1,24 +1,38 @@
 """Airflow: a file for the DAGs folder. Each logical date is one run, and missed dates are caught up in order.
 
-Another run in the output (exit code 3) or an interruption is tried again; what cannot work (2) fails at once, without
-tries. Written for Airflow 2.9 and newer, of which only the names below are used.
+It needs the `steno` command on the path of Airflow's workers and STENO_CONFIG, the file of options; nothing else of
+this project. Another run in the output (exit code 3) or an interruption is tried again; what cannot work (2) fails at
+once, without tries. For Airflow 3.
 """
 
+import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 
-from airflow.exceptions import AirflowFailException
-from airflow.models.dag import DAG
-from airflow.operators.python import PythonOperator
+from airflow.exceptions import AirflowException, AirflowFailException
+from airflow.providers.standard.operators.python import PythonOperator
+from airflow.sdk import DAG
 
-from infra.schedules.command import UnusableError, run
+UNUSABLE = 2
 
 
 def transcribe(ds: str) -> None:
     """One logical date, `ds` as Airflow names it."""
-    try:
-        run(ds)
-    except UnusableError as error:
-        raise AirflowFailException(str(error)) from error
+    code = night(ds)
+    if code == UNUSABLE:
+        raise AirflowFailException(f"the night of {ds} cannot run: what steno printed says why")
+    if code:
+        raise AirflowException(f"the night of {ds} ended with exit code {code}: started again, it goes on")
+
+
+def night(date: str) -> int:
+    """The command's exit code; where the task is stopped, the run is, and hands back its lease."""
+    config = ["--config", os.environ["STENO_CONFIG"]]
+    with subprocess.Popen(["steno", "incremental", *config, "--date", date, "--failed-ok"]) as run:  # noqa: S603, S607
+        try:
+            return run.wait()
+        finally:
+            run.terminate()
 
 
 with DAG(

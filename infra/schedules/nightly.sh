@@ -3,12 +3,11 @@
 # The same date is done once, so it may be started as often as one likes. Its exit code says what to do:
 #   0  the night is done (failed rows are rows: they say why, and `steno retry` tries them again)
 #   3  another run is writing: start this date again later
-#   130, 137, 143  it was stopped: start this date again, and it goes on
+#   130, 137  it was stopped: start this date again, and it goes on
 #   2  the options, the checkpoint, the input or the output cannot be used: somebody must look
+# Anything else, 1 among it, is a fault: of the program, or of how it is installed.
 set -uo pipefail
 date=${1:?the date of the night, as in 2026-11-20}
 config=${STENO_CONFIG:?the file of options, as in /etc/steno/job.yaml}
-steno incremental --config "$config" --date "$date"
-code=$?
-[ "$code" -eq 1 ] && code=0
-exit "$code"
+# In this process's place, so that whoever stops the script stops the run, which then hands back its lease.
+exec steno incremental --config "$config" --date "$date" --failed-ok

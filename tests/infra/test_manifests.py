@@ -43,7 +43,12 @@ def test_the_nightly_job_is_the_job_that_was_checked(rendered: Rendered) -> None
     ]
     (job,) = [each for each in rendered.kubernetes["rayjob.yaml"] if each["kind"] == "RayJob"]
     assert yaml.safe_load(config["data"]["rayjob.yaml"]) == job
-    assert job["spec"]["entrypoint"] == "steno incremental --config /etc/steno/job.yaml"
+    (cron,) = [each for each in rendered.kubernetes["cronjob.yaml"] if each["kind"] == "CronJob"]
+    pod = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    there = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    volumes = {volume["configMap"]["name"]: there[volume["name"]] for volume in pod["volumes"]}
+    read = [f"{volumes['steno-nightly']}/rayjob.yaml", "--options", f"{volumes['steno-job']}/job.yaml"]
+    assert pod["containers"][0]["command"] == ["python", "-m", "infra.submit", *read]
 
 
 def test_the_options_that_ship_are_options_of_the_command(rendered: Rendered) -> None:
@@ -71,6 +76,7 @@ CLUSTER, JOB, CRON = "raycluster.yaml", "rayjob.yaml", "cronjob.yaml"
 WORKER = "spec/workerGroupSpecs/0"
 POD = f"{WORKER}/template/spec"
 BOX = f"{POD}/containers/0"
+SUBMIT = "spec/jobTemplate/spec/template/spec/containers/0"
 MISTAKES = [
     (CLUSTER, "spec/enableInTreeAutoscalling", True, "enableInTreeAutoscalling"),
     (CLUSTER, "spec/authOptions", None, "authOptions"),
@@ -105,6 +111,9 @@ MISTAKES = [
     (JOB, "spec/ttlSecondsAfterFinished", None, "ttlSecondsAfterFinished"),
     (JOB, "spec/activeDeadlineSeconds", None, "activeDeadlineSeconds"),
     (JOB, "spec/backoffLimit", 3, "backoffLimit"),
+    (JOB, "spec/entrypoint", "steno incremental --config /etc/steno/job.yaml", "does not match"),
+    (JOB, "spec/entrypoint", "infra/schedules/nightly.sh", "does not match"),
+    (JOB, "metadata/name", "the-transcripts-of-the-harbour", "too long"),
     (JOB, "spec/rayClusterSpec/authOptions", None, "authOptions"),
     ("raycronjob.yaml", "spec/schedule", "30 25 * * *", "30 25"),
     ("raycronjob.yaml", "spec/concurrencyPolicy", "Forbid", "concurrencyPolicy"),
@@ -115,7 +124,10 @@ MISTAKES = [
     (CRON, "spec/timeZone", "local time", "timeZone"),
     (CRON, "spec/startingDeadlineSeconds", None, "startingDeadlineSeconds"),
     (CRON, "spec/jobTemplate/spec/ttlSecondsAfterFinished", None, "ttlSecondsAfterFinished"),
-    (CRON, "spec/jobTemplate/spec/template/spec/containers/0/resources/limits", None, "limits"),
+    (CRON, "spec/jobTemplate/spec/podFailurePolicy", None, "podFailurePolicy"),
+    (CRON, f"{SUBMIT}/resources/limits", None, "limits"),
+    (CRON, f"{SUBMIT}/env/0/value", "steno-nightly", "valid under each"),
+    (CRON, f"{SUBMIT}/env/0/valueFrom", {"secretKeyRef": {"name": "steno-token", "key": "auth_token"}}, "fieldRef"),
 ]
 
 

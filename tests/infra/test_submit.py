@@ -3,15 +3,23 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from infra import spot
-from infra.submit import Cluster, ClusterError, dated, follow, submit
+from infra.submit import TRIES, Cluster, ClusterError, dated, due, follow, owner, submit
 
-JOB = {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": {"name": "steno", "namespace": "night"}, "spec": {}}
+COMMAND = "steno incremental --config /etc/steno/job.yaml --date {} --failed-ok"
+JOB = {
+    "apiVersion": "ray.io/v1",
+    "kind": "RayJob",
+    "metadata": {"name": "steno", "namespace": "night"},
+    "spec": {"entrypoint": COMMAND.format("today")},
+}
+FAILURE = "Job entrypoint command failed with exit code {}, last available logs (truncated to 20,000 chars):"
 PLACE = "/apis/ray.io/v1/namespaces/night/rayjobs"
 
 
@@ -23,6 +31,7 @@ class Answers(BaseHTTPRequestHandler):
     """The states that a new job will go through."""
     asked: list[str]
     notice: bool
+    message: str
 
     def do_POST(self) -> None:
         job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -42,7 +51,8 @@ class Answers(BaseHTTPRequestHandler):
         elif not self._denied():
             states = self.jobs[self.path]
             state = states.pop(0) if len(states) > 1 else states[0]
-            self._answer(503 if state == "away" else 200, {"status": {"jobDeploymentStatus": state}})
+            status = {"jobDeploymentStatus": state, "message": self.message}
+            self._answer(503 if state == "away" else 200, {"status": status})
 
     def do_PUT(self) -> None:
         self.send_response(200)
@@ -71,6 +81,7 @@ def answers() -> Iterator[tuple[type[Answers], str]]:
         course = ["", "Initializing", "Running", "Complete"]  # noqa: RUF012
         asked: list[str] = []  # noqa: RUF012
         notice = False
+        message = ""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Fresh)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -88,20 +99,66 @@ def test_a_night_is_submitted_once_and_followed_to_its_end(
     cluster: Cluster, answers: tuple[type[Answers], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = dated(JOB, "2026-11-21")
-    assert submit(cluster, job)
-    assert not submit(cluster, job), "a pod that is started again takes up the job that is there"
-    assert list(answers[0].jobs) == [f"{PLACE}/steno-2026-11-21"]
+    assert submit(cluster, job) == (job, True)
+    assert submit(cluster, job) == (job, False), "a pod that is started again takes up the job that is there"
+    (name,) = answers[0].jobs
+    assert name.startswith(f"{PLACE}/steno-2026-11-21-")
+    assert job["spec"] == {"entrypoint": COMMAND.format("2026-11-21")}
     assert follow(cluster, job, seconds=0.01) == 0
     assert [line.split(": ")[1] for line in capsys.readouterr().out.splitlines()] == [
-        *("made", "Initializing", "Running", "Complete"),
+        *("Initializing", "Running", "Complete"),
     ]
-    assert submit(cluster, dated(JOB, "2026-11-22")), "another night is another job"
+    assert submit(cluster, dated(JOB, "2026-11-22"))[1], "another night is another job"
+    assert submit(cluster, dated(JOB, "2026-11-21", "beam: 4"))[1], "so is the same night, put right"
 
 
-def test_a_job_that_fails_fails_its_pod(cluster: Cluster, answers: tuple[type[Answers], str]) -> None:
-    answers[0].course = ["Running", "Failed"]
+def test_a_night_that_failed_is_tried_again_and_one_that_ended_is_not(
+    cluster: Cluster, answers: tuple[type[Answers], str]
+) -> None:
+    job = dated(JOB, "2026-11-21")
+    answers[0].course = ["Failed"]
+    submit(cluster, job)
+    answers[0].course = ["Complete"]
+    again, new = submit(cluster, job)
+    assert new and again["metadata"] == {**job["metadata"], "name": f"{job['metadata']['name']}-2"}
+    assert submit(cluster, job) == (again, False)
+    assert follow(cluster, again, seconds=0.01) == 0
+
+
+def test_a_night_that_always_fails_is_given_up(cluster: Cluster, answers: tuple[type[Answers], str]) -> None:
+    answers[0].course = ["Failed"]
+    for _ in range(TRIES):
+        assert submit(cluster, JOB)[1]
+    with pytest.raises(ClusterError, match="failed 9 times"):
+        submit(cluster, JOB)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"), [(FAILURE.format(2), 2), (FAILURE.format(3), 3), (FAILURE.format(130), 130), ("evicted", 1)]
+)
+def test_a_pod_ends_as_its_run_has_ended(
+    message: str, code: int, cluster: Cluster, answers: tuple[type[Answers], str]
+) -> None:
+    answers[0].course, answers[0].message = ["Running", "Failed"], message
     submit(cluster, JOB)
-    assert follow(cluster, JOB, seconds=0.01) == 1
+    assert follow(cluster, JOB, seconds=0.01) == code
+
+
+def test_a_pod_of_a_later_try_takes_the_date_that_the_night_was_due() -> None:
+    minute = int(datetime(2026, 11, 20, 23, 55, tzinfo=UTC).timestamp()) // 60
+    assert due({"JOB_NAME": f"steno-nightly-{minute}"}) == "2026-11-20"
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert due({"JOB_NAME": "steno-nightly-again"}) == due({}) == today
+
+
+def test_a_job_goes_with_the_job_of_its_pod() -> None:
+    mine = owner({"JOB_NAME": "steno-nightly-29396535", "JOB_UID": "8f0c"})
+    metadata = dated(JOB, "2026-11-21", owner=mine)["metadata"]
+    assert isinstance(metadata, dict)
+    assert metadata["ownerReferences"] == [
+        {"apiVersion": "batch/v1", "kind": "Job", "name": "steno-nightly-29396535", "uid": "8f0c"}
+    ]
+    assert "ownerReferences" not in str(dated(JOB, "2026-11-21", owner=owner({})))
 
 
 def test_a_server_that_is_away_for_a_while_is_waited_for(cluster: Cluster, answers: tuple[type[Answers], str]) -> None:
