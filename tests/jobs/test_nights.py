@@ -1,7 +1,8 @@
 """Nights on a growing bucket: runs are killed, overlap, are missed or started twice; the table is right each morning.
 
 The bucket is one of a real S3 server, or a folder that stands for it, and the table lies beside what it is made of.
-Every version of a recording has a length that no other has, so a row tells which version was read.
+Every version of a recording has a length that no other has, so a row tells which version was read; its text must be
+what the model writes of that version alone.
 """
 
 import io
@@ -24,6 +25,8 @@ import soundfile
 
 from jobs.cli import main
 from jobs.exits import FAILED_ROWS, FINE, HELD
+from models import SpeechModel, load_model
+from models.protocol import Refused
 from pipeline.latest import latest
 from pipeline.storage import Store
 from tests.checkpoints import CONFIGS, write_random
@@ -33,9 +36,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 RATE, LIMIT = 16_000, 300.0
 SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
-BROKEN = 0
-"""Samples of what cannot be read."""
-TROUBLES = ("none", "killed while planning", "killed while writing", "overlap", "missed", "again")
+Heard = tuple[int, str | None]
+"""Samples and text of a recording."""
+BROKEN: Heard = (0, None)
+"""What cannot be read."""
+TROUBLES = ("none", "killed while planning", "killed while writing", "doubled", "overlap", "missed", "again")
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +57,10 @@ class Bucket:
 
     store: Store
     chance: random.Random
-    truth: dict[str, int] = field(default_factory=dict)
-    """Samples of the newest version of everything that ever lay there, by the last part of its name."""
-    listed: dict[str, int] = field(default_factory=dict)
+    model: SpeechModel
+    truth: dict[str, Heard] = field(default_factory=dict)
+    """The newest version of everything that ever lay there, by the last part of its name."""
+    listed: dict[str, Heard] = field(default_factory=dict)
     """The same, at the end of the last run."""
     versions: int = 0
 
@@ -110,10 +116,12 @@ class Bucket:
     def noise(self, name: str) -> bytes:
         """As long as nothing before it."""
         self.versions += 1
-        self.truth[name] = RATE // 2 + 16 * self.versions
-        file = io.BytesIO()
-        sound = np.random.default_rng(self.versions).normal(0, 0.1, self.truth[name])
-        soundfile.write(file, sound, RATE, format="WAV")
+        file, samples = io.BytesIO(), RATE // 2 + 16 * self.versions
+        soundfile.write(file, np.random.default_rng(self.versions).normal(0, 0.1, samples), RATE, format="WAV")
+        said, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
+        (alone,) = self.model.transcribe([said])
+        assert not isinstance(alone, Refused)
+        self.truth[name] = samples, alone.text
         return file.getvalue()
 
 
@@ -136,21 +144,37 @@ class Schedule:
         return ended(self.start(date))
 
     def kill(self, date: str, folder: str) -> None:
-        """SIGKILL a run as soon as it has written into a folder of the output."""
+        """SIGKILL a run as soon as it has written into a folder of the output, and before it is done."""
         before = self.holds(folder)
         run = self.start(date)
         waited(run, lambda: self.holds(folder) != before)
         os.kill(run.pid, signal.SIGKILL)
-        run.communicate()
+        _, said = run.communicate()
+        assert (run.returncode, date in self.recorded()) == (-signal.SIGKILL, False), f"it was over already\n{said}"
 
-    def overlap(self, date: str, other: str) -> None:
-        """Start one while another runs: it must stop, unless the first was done before it looked."""
+    def double(self, date: str) -> None:
+        """Start a night once more while it is at work: the second is turned away, or finds it done and says so."""
         first = self.start(date)
         waited(first, lambda: f'"pid": {first.pid},' in self.lease())
-        second = self.start(other)
-        _, said = second.communicate(timeout=LIMIT)
-        assert second.returncode == HELD or first.poll() is not None, said
-        ended(first)
+        second = self.start(date)
+        out, err = second.communicate(timeout=LIMIT)
+        done = ended(first)
+        assert second.returncode == HELD or json.loads(out)["run_id"] == done["run_id"], err
+
+    def overlap(self, date: str, other: str) -> None:
+        """Start two nights at once: one is turned away, and is done when it is started again."""
+        runs = {name: self.start(name) for name in (date, other)}
+        said = {name: run.communicate(timeout=LIMIT)[1] for name, run in runs.items()}
+        held = [name for name, run in runs.items() if run.returncode == HELD]
+        assert len(held) == 1, said
+        assert all(run.returncode in (HELD, FINE, FAILED_ROWS) for run in runs.values()), said
+        assert held[0] not in self.recorded()
+        self.finish(held[0])
+
+    def recorded(self) -> list[str]:
+        """The dates of the runs that came to their end."""
+        names = [entry.uri for entry in self.output.names("runs") if entry.uri.endswith(".json")]
+        return [json.loads(self.output.read(name))["settings"]["date"] for name in names]
 
     def holds(self, folder: str) -> set[str]:
         return {Path(entry.uri).name for entry in self.output.names(folder) if entry.uri.endswith(".parquet")}
@@ -181,8 +205,10 @@ def play(schedule: Schedule, date: str, trouble: str) -> None:
         case "killed while planning" | "killed while writing":
             schedule.kill(date, "plan" if trouble.endswith("planning") else "transcripts")
             schedule.bucket.late()
+        case "doubled":
+            schedule.double(date)
         case "overlap":
-            schedule.overlap(date, date)
+            schedule.overlap(date, noon(date))
     said = schedule.finish(date)
     schedule.bucket.listed = dict(schedule.bucket.truth)
     if trouble == "again":
@@ -194,27 +220,29 @@ def play(schedule: Schedule, date: str, trouble: str) -> None:
         schedule.bucket.lose("afterwards")
 
 
+def noon(date: str) -> str:
+    """Another logical date."""
+    return f"{date}T12:00"
+
+
 def morning(schedule: Schedule, dates: Sequence[str]) -> None:
     """Everything that ever lay there is in the table once, in its newest version, and every night has its record."""
-    tables = latest(schedule.output, ["recording_id", "status", "seconds"])
-    rows = pa.concat_tables(tables).to_pylist()
-    found = sorted((Path(row["recording_id"]).stem, samples(row)) for row in rows)
+    rows = pa.concat_tables(latest(schedule.output, ["recording_id", "status", "seconds", "text"])).to_pylist()
+    found = sorted((Path(row["recording_id"]).stem, heard(row)) for row in rows)
     assert found == sorted(schedule.bucket.truth.items())
     assert main(["verify", schedule.output.url]) == FINE
-    records = [
-        json.loads(schedule.output.read(entry.uri))
-        for entry in schedule.output.names("runs")
-        if entry.uri.endswith(".json")
-    ]
-    assert sorted(record["settings"]["date"] for record in records) == sorted(dates)
+    assert sorted(schedule.recorded()) == sorted(dates)
 
 
-def samples(row: dict[str, object]) -> int:
-    seconds = row["seconds"]
-    return BROKEN if row["status"] == "failed" or not isinstance(seconds, float) else round(seconds * RATE)
+def heard(row: dict[str, object]) -> Heard:
+    seconds, text = row["seconds"], row["text"]
+    if row["status"] == "failed" or not isinstance(seconds, float):
+        return BROKEN
+    assert isinstance(text, str)
+    return round(seconds * RATE), text
 
 
-SHORT = ("killed while writing", "missed", "overlap")
+SHORT = ("killed while writing", "missed", "overlap", "doubled")
 
 
 @pytest.mark.parametrize("nights", [len(SHORT), 30])
@@ -226,11 +254,15 @@ def test_the_table_is_right_every_morning(
     chance = random.Random(nights)
     troubles = SHORT if nights == len(SHORT) else (*TROUBLES, *chance.choices(TROUBLES, k=nights - len(TROUBLES)))
     (tmp_path / "corpus").mkdir()
-    schedule = Schedule(Bucket(Store(f"{root}/corpus"), chance), Store(f"{root}/out"), model)
+    bucket = Bucket(Store(f"{root}/corpus"), chance, load_model(str(model)))
+    schedule = Schedule(bucket, Store(f"{root}/out"), model)
     dates: list[str] = []
     for night, trouble in enumerate(troubles, start=1):
         schedule.bucket.day()
         if trouble != "missed":
-            dates.append(f"2026-11-{night:02}")
-            play(schedule, dates[-1], trouble)
+            date = f"2026-11-{night:02}"
+            dates += [date, noon(date)] if trouble == "overlap" else [date]
+            play(schedule, date, trouble)
             morning(schedule, dates)
+    texts = {text for _, text in bucket.truth.values() if text}
+    assert len(texts) > len(bucket.truth) // 2, "versions that read alike would not be told apart"
