@@ -13,5 +13,5 @@ INTERRUPTED = 130
 """Stopped by the user: as shells say it of Ctrl-C."""
 
 TOLD = """Exit codes: 0 all is well, 1 finished with failed rows (0 with --failed-ok; `verify`: the table is not whole),
-2 the options, the checkpoint, the input or the output cannot be used, 3 another run is writing the output, 70 a fault of
-this program, 130 interrupted."""
+2 the options, the checkpoint, the input or the output cannot be used, 3 another run is writing the output, 70 a fault
+of this program, 130 interrupted."""
