@@ -15,10 +15,13 @@ help:
 	@echo "make image   a container image, without CUDA (IMAGE=cuda: with it); needs Docker"
 
 $(READY): pyproject.toml infra/constraints.txt
-	@echo "setting up $(VENV) (a few minutes the first time)"
+	@echo "setting up $(VENV), once, in a few minutes"
+	@echo "  1 of 3: the environment"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; rm -rf $(VENV); exit 1; }
+	@echo "  2 of 3: PyTorch, the largest part"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c infra/constraints.txt torch
+	@echo "  3 of 3: Ray and the rest"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c infra/constraints.txt -e '.[cluster,hub,lm,metrics,silero,tf,check,test]'
 	@touch $@
 

@@ -104,10 +104,11 @@ def _first(store: Store, footers: Mapping[str, Footer]) -> Iterator[Shown]:
         for row in _rows(store, shard, SEEN):
             if left and row["status"] == OK:
                 left -= 1
-                yield _shown(row)
+                yield shown(row)
 
 
-def _shown(row: Mapping[str, object]) -> Shown:
+def shown(row: Mapping[str, object]) -> Shown:
+    """What of a row is worth a line."""
     segments = row["segments"]
     words = [word for part in segments for word in part["words"] or ()] if isinstance(segments, list) else []
     start, end = (words[0]["start"], words[-1]["end"]) if words else (None, None)

@@ -8,12 +8,14 @@ from jobs.outcome import Outcome, Shown
 from jobs.table import aligned, clock
 from jobs.work import Report
 
-__all__ = ["clock", "one_liner", "query", "shortened", "summary"]
+__all__ = ["clock", "one_liner", "placed", "query", "shortened", "summary"]
 
 HEARD: Mapping[str, str] = {"Label": "labels", "Embed": "embedding", "Units": "units"}
 """The columns that jobs fill which fill no text."""
 WIDEST = 72
 """Characters of a text that are shown."""
+NOTICED = 0.005
+"""The part by which two lengths differ visibly."""
 
 
 def summary(report: Report, outcome: Outcome) -> str:
@@ -40,6 +42,12 @@ def shortened(text: str) -> str:
     return line if len(line) <= WIDEST else line[: WIDEST - 3] + "..."
 
 
+def placed(shown: Shown) -> tuple[str, str, str]:
+    """The recording, with its channel, and from when to when something is said in it."""
+    name = shown.recording_id if shown.channel is None else f"{shown.recording_id} #{shown.channel}"
+    return name, _time(shown.start, 0.0), _time(shown.end, shown.seconds)
+
+
 def _parts(report: Report, outcome: Outcome) -> Iterator[str]:
     heard = HEARD.get(report.job, "text")
     yield _transcripts(outcome, heard)
@@ -52,12 +60,8 @@ def _parts(report: Report, outcome: Outcome) -> Iterator[str]:
 def _transcripts(outcome: Outcome, heard: str) -> str:
     if not outcome.first:
         return ""
-    rows = [(_name(s), _time(s.start, 0.0), _time(s.end, s.seconds), shortened(s.text)) for s in outcome.first]
+    rows = [(*placed(shown), shortened(shown.text)) for shown in outcome.first]
     return aligned([("recording", "from s", "to s", heard), *rows])
-
-
-def _name(shown: Shown) -> str:
-    return shown.recording_id if shown.channel is None else f"{shown.recording_id} #{shown.channel}"
 
 
 def _time(seconds: float | None, otherwise: float) -> str:
@@ -73,7 +77,7 @@ def _counts(report: Report, outcome: Outcome) -> str:
         head = (
             f"{clock(report.audio_seconds)} of audio in {clock(report.wall_seconds)}, {rate:,.1f} times real time, "
             f"{report.padding:.1%} padding."
-            f"{_cost(report)}{_foretold(report)}"
+            f"{_cost(report)}{_foretold(report)}{_overlaps(report)}"
         )
     counts = ", ".join(f"{count:,} {status}" for status, count in outcome.counts.items() if count)
     return f"{head}\nThe table has {sum(outcome.counts.values()):,} rows: {counts or 'none'}."
@@ -81,6 +85,13 @@ def _counts(report: Report, outcome: Outcome) -> str:
 
 def _cost(report: Report) -> str:
     return "" if report.cost is None else f" It cost {report.cost:.4g}, {report.hourly_cost or 0:.4g} an hour of audio."
+
+
+def _overlaps(report: Report) -> str:
+    """Why what was heard is more than what there is, as far as it shows."""
+    if report.heard_seconds < (1 + NOTICED) * report.audio_seconds:
+        return ""
+    return f"\nModels heard {clock(report.heard_seconds)}, with overlaps at cuts and what had to be heard again."
 
 
 def _foretold(report: Report) -> str:

@@ -56,6 +56,8 @@ class Report:
     """Readers of the pool before the models."""
     course: tuple[Sample, ...] = ()
     """What was done by when."""
+    heard_seconds: float = 0.0
+    """Audio that models heard: more than there is, where pieces overlap at cuts or are heard again."""
     batches: int = 0
     idle_share: float = 0.0
     """The part of the devices' time in which they waited."""
@@ -165,6 +167,7 @@ def _report(options: Work, run_id: str, tally: Tally, course: Course, ready: Rea
         settings=asdict(options),
         readers=tally.readers,
         course=course.samples,
+        heard_seconds=tally.heard,
         batches=tally.batches,
         idle_share=tally.idle_share,
         splits=tally.splits,

@@ -15,7 +15,9 @@ import pyarrow.dataset
 from jobs import cli
 from jobs.demo.truth import read_truth
 from jobs.exits import FAILED_ROWS, FINE
+from jobs.outcome import shown
 from jobs.reporting import PAGE
+from jobs.summary import placed, shortened
 from jobs.table import aligned
 from pipeline.schema import FAILED
 from pipeline.scoring import Edits, sum_edits, word_edits
@@ -32,6 +34,7 @@ FORMS: Mapping[str, str] = {
 OUTPUT = "demo-output"
 STENO = Path(sys.executable).with_name("steno")
 Row = Mapping[str, object]
+Scored = tuple[Row, Edits]
 
 
 def main() -> int:
@@ -44,7 +47,8 @@ def main() -> int:
     if code not in {FINE, FAILED_ROWS}:
         return code
     rows = pyarrow.dataset.dataset(f"{OUTPUT}/transcripts", format="parquet").to_table().to_pylist()
-    print(f"\nAgainst what was said:\n\n{errors(rows)}")
+    print(f"\nAgainst what was said, of each form the first recording and its worst:\n\n{transcripts(rows)}")
+    print(f"\n{errors(rows)}")
     broken = sum(row["status"] == FAILED for row in rows)
     print(f"\n{broken} rows failed, as they should: each says why. All {len(rows)} are in the table.\n")
     print("The report of the whole table; its error rate is of the recordings whose input says what was said:")
@@ -65,14 +69,32 @@ def _short(word: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else word
 
 
+def transcripts(rows: Sequence[Row]) -> str:
+    """Some recordings of every form: when their words were said, how far off they are, and what they are."""
+    chosen = [scored for of_form in _scored(rows).values() for scored in _first_and_worst(of_form)]
+    lines = [(*placed(shown(row)), f"{100 * edits.rate:.1f}%", shortened(str(row["text"]))) for row, edits in chosen]
+    return aligned([("recording", "from s", "to s", "error rate", "text"), *lines])
+
+
 def errors(rows: Sequence[Row]) -> str:
     """Word error rates by where the recordings came from."""
-    found: dict[str, list[Edits]] = {}
-    for row, reference in _referenced(rows):
-        found.setdefault(_form(row), []).append(word_edits(reference, str(row["text"])))
+    found = {form: [edits for _, edits in of_form] for form, of_form in _scored(rows).items()}
     found["all"] = [edits for of_form in found.values() for edits in of_form]
     lines = [(form, str(len(edits)), *_counted(sum_edits(edits))) for form, edits in found.items()]
     return aligned([("from", "recordings", "words", "wrong", "missing", "extra", "error rate"), *lines])
+
+
+def _scored(rows: Sequence[Row]) -> Mapping[str, Sequence[Scored]]:
+    """By form, what was read beside what was said."""
+    found: dict[str, list[Scored]] = {}
+    for row, reference in _referenced(rows):
+        found.setdefault(_form(row), []).append((row, word_edits(reference, str(row["text"]))))
+    return found
+
+
+def _first_and_worst(scored: Sequence[Scored]) -> Iterator[Scored]:
+    yield scored[0]
+    yield from sorted(scored[1:], key=lambda each: -each[1].rate)[:1]
 
 
 def _counted(edits: Edits) -> tuple[str, ...]:

@@ -64,12 +64,12 @@ def evaluate(checkpoint: Path, corpus: Path, *, every: int = 1) -> Figure:
     rate = _accuracy if kind else word_error_rate
     return Figure(
         "accuracy" if kind else "word error rate",
-        round(rate(readings), 4),
+        round(rate(readings), 6),
         GOALS[checkpoint.name],
         len(readings),
         sum(len(reading.truth.words) for reading in readings),
-        round(rate(known), 4) if known else None,
-        round(rate(new), 4) if new else None,
+        round(rate(known), 6) if known else None,
+        round(rate(new), 6) if new else None,
     )
 
 
