@@ -12,31 +12,10 @@ from hypothesis import strategies as st
 from models import language_model
 from models.language_model import LanguageModel, LanguageModelError, Lookup, load_language_model, name
 
-ARPA = """\\data\\
-ngram 1=6
-ngram 2=4
-ngram 3=2
-
-\\1-grams:
--1.5\t<unk>\t-0.1
--99\t<s>\t-0.3
--0.7\t</s>
--0.9\tcat\t-0.2
--1.1\tthe\t-0.4
--1.3\tsat\t-0.25
-
-\\2-grams:
--0.2\t<s> the\t-0.15
--0.5\tthe cat\t-0.05
--0.4\tsat </s>
--0.6\tcat sat\t-0.35
-
-\\3-grams:
--0.1\t<s> the cat
--0.3\tthe cat sat
-
-\\end\\
-"""
+KENLM = Path(__file__).parent / "fixtures" / "kenlm"
+"""ARPA files, and what `build_binary` of KenLM 0.3.0 makes of them: `build_binary trie cats.arpa cats.trie`."""
+ARPA = (KENLM / "cats.arpa").read_text()
+CUT_SHORT = (KENLM / "cats.trie").read_bytes()[:300]
 WORDS = st.lists(st.sampled_from(["the", "cat", "sat", "dog", "the"]), max_size=8)
 
 
@@ -45,7 +24,7 @@ def log_probability(model: LanguageModel, words: list[str]) -> float:
     context, total = torch.tensor([[model.start]]), 0.0
     for word in words:
         if model.spelled is not None:
-            model.spelled[name(word)] = word
+            model.spelled[name(word)] = word.lower()
         likely, context = model.score(context, torch.tensor([[name(word)]]))
         total += float(likely)
     return total + float(model.end(context))
@@ -70,9 +49,12 @@ def test_an_arpa_file_says_what_kenlm_says(path: Path) -> None:
     check()
 
 
-def test_kenlms_own_library_says_the_same(path: Path) -> None:
-    ours, binary = load_language_model(path), language_model.KenlmBinary(path)
-    for words in (["the", "cat", "sat"], ["cat", "dog", "the", "the"], []):
+@pytest.mark.parametrize("kind", ["probing", "trie"])
+def test_a_kenlm_binary_says_what_its_arpa_file_says(kind: str) -> None:
+    content = (KENLM / f"cats.{kind}").read_bytes()
+    assert content.startswith(language_model.BINARY)
+    ours, binary = load_language_model(KENLM / "cats.arpa"), load_language_model(KENLM / f"cats.{kind}")
+    for words in (["the", "cat", "sat"], ["cat", "dog", "the", "the"], ["SAT", "Cat"], []):
         assert log_probability(binary, words) == pytest.approx(log_probability(ours, words), abs=1e-5)
 
 
@@ -132,8 +114,9 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         load_language_model(tmp_path / "lm.arpa")
 
 
-def test_a_binary_that_is_damaged_is_told(tmp_path: Path) -> None:
-    (tmp_path / "lm.bin").write_bytes(language_model.BINARY + b" version 5\n" + b"x" * 10)
+@pytest.mark.parametrize("content", [language_model.BINARY + b" version 5\n" + b"x" * 10, CUT_SHORT])
+def test_a_binary_that_is_damaged_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "lm.bin").write_bytes(content)
     with pytest.raises(LanguageModelError, match="cut short or damaged"):
         load_language_model(tmp_path / "lm.bin")
 

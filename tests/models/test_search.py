@@ -15,7 +15,6 @@ from torch.nn.functional import one_hot
 
 from models.beam import Frames, search_beam
 from models.fusion import Unheard
-from models.kenlm_binary import KenlmBinary
 from models.language_model import LanguageModel, load_language_model
 from models.layers.packing import Packed
 from models.protocol import CtcSearch, Tokens
@@ -24,32 +23,13 @@ from models.search import greedy, read_tokens
 BLANK = 0
 SURFACES = ["", " ", "a", "b"]
 PIECES = ["", " a", "b", " ab"]
-ARPA = """\\data\\
-ngram 1=5
-ngram 2=3
-
-\\1-grams:
--1.5\t<unk>
--99\t<s>\t-0.3
--0.7\t</s>
--0.9\ta\t-0.2
--1.1\tab\t-0.4
-
-\\2-grams:
--0.2\t<s> ab
--0.5\tab a
--0.4\ta </s>
-
-\\end\\
-"""
+KENLM = Path(__file__).parent / "fixtures" / "kenlm"
 Added = Callable[[tuple[int, ...]], float]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
-    path = tmp_path_factory.mktemp("lm") / "small.arpa"
-    path.write_text(ARPA)
-    return load_language_model(path)
+def model() -> LanguageModel:
+    return load_language_model(KENLM / "small.arpa")
 
 
 def clips(seed: int, *lengths: int, classes: int = 4) -> Packed:
@@ -114,10 +94,9 @@ def test_with_a_language_model_too(model: LanguageModel, surfaces: list[str], we
     check()
 
 
-def test_kenlms_library_finds_the_same(model: LanguageModel, tmp_path: Path) -> None:
-    (tmp_path / "small.arpa").write_text(ARPA)
+def test_a_kenlm_binary_finds_what_its_arpa_file_finds(model: LanguageModel) -> None:
     logits = clips(8, 12, 20, 5)
-    models = model, KenlmBinary(tmp_path / "small.arpa")
+    models = model, load_language_model(KENLM / "small.probing")
     searches = (CtcSearch(beam=8, n_best=4, language_model=lm, language_weight=1.0) for lm in models)
     ours, theirs = (read_tokens(logits, BLANK, search, SURFACES) for search in searches)
     for one, other in zip(ours, theirs, strict=True):
