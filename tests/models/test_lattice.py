@@ -143,3 +143,11 @@ def test_a_gpu_finds_the_same_way() -> None:
     for mine, theirs in zip(there, here, strict=True):
         assert np.array_equal(mine.states, theirs.states)
         assert mine.total == pytest.approx(theirs.total, abs=1e-3)
+
+
+@pytest.mark.gpu
+def test_a_gpu_walks_a_band_the_same_way() -> None:
+    scores, text = speech(1500, seed=2)
+    here, there = (find_long_path(scores.to(device), text, BLANK, 2048) for device in ("cpu", "cuda"))
+    assert np.array_equal(here.states, there.states)
+    assert (there.exact, there.total) == (here.exact, pytest.approx(here.total, abs=1e-2))

@@ -130,7 +130,7 @@ def shorts(model: SpeechModel) -> list[Ready]:
     return [piece for i, truth in enumerate(known) for piece in read(truth.file, truth.text, i, model.frontend)]
 
 
-def words(heard: pa.Table) -> list[object]:
+def words(heard: pa.Table) -> list[list[dict[str, object]]]:
     return [row["words"] for row in heard.to_pylist() if row["alignment"]]
 
 
@@ -163,6 +163,24 @@ def test_what_the_device_has_no_room_for_is_aligned_on_the_cpu(
     monkeypatch.setattr(aligning, "align_recordings", full)
     assert words(listener(pack(pieces))) == wanted != []
     assert not refusals
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_texts_are_aligned_where_the_model_is(model: SpeechModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    places, device = [], torch.device("cuda")
+
+    def placed(logits: Tensor, lengths: list[int], labels: list[list[int]], blank: int) -> list[Way]:
+        places.append(logits.device.type)
+        return find_paths(logits, lengths, labels, blank)
+
+    monkeypatch.setattr(alignment, "find_paths", placed)
+    here, there = (Listener(Device(LASR, device=name, task=Aligning())) for name in ("cpu", device.type))
+    pieces = shorts(model)
+    wanted, found = words(here(pack(pieces))), words(there(pack(pieces)))
+    assert places == ["cpu", device.type]
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert [word["word"] for word in mine] == [word["word"] for word in theirs]
+        assert max(abs(one["start"] - other["start"]) for one, other in zip(mine, theirs, strict=True)) <= 640
 
 
 @pytest.mark.parametrize(
