@@ -26,8 +26,8 @@ MEMORY = 8 << 30
 class Decoder:
     """A child process that decodes one recording after the other."""
 
-    def __init__(self, rules: AudioRules) -> None:
-        self.rules = rules
+    def __init__(self, rules: AudioRules, memory: int = MEMORY) -> None:
+        self.rules, self.memory = rules, memory
         self._child: _Child | None = None
         self._answering = False
 
@@ -35,8 +35,8 @@ class Decoder:
         """What `audio.segments` yields, or one failed segment where the child died or ran out of time."""
         if self._answering:  # whoever asked last has not heard it out: the rest is no answer to this
             self.close()
-        child, limit = self._started(), self.rules.seconds_limit(recording)
-        until = time.monotonic() + limit
+        child, seconds = self._started(), self.rules.seconds_limit(recording)
+        until = time.monotonic() + seconds
         self._answering = True
         try:
             child.pipe.send((recording, self.rules))
@@ -44,7 +44,10 @@ class Decoder:
                 yield answer
             self._answering = False
         except TimeoutError:
-            yield self._fallen(recording, "TimedOut", f"its decoder was stopped after {limit:.0f} seconds")
+            yield self._fallen(recording, "TimedOut", f"its decoder was stopped after {seconds:.0f} seconds")
+        except MemoryError:
+            room = f"{self.memory / (1 << 30):.3g} GiB"
+            yield self._fallen(recording, "OutOfMemory", f"its decoder wants more memory than the {room} it may take")
         except (EOFError, ConnectionError):
             yield self._fallen(recording, "Crashed", f"its decoder died ({_cause(child.process.wait())})")
 
@@ -59,7 +62,7 @@ class Decoder:
 
     def _started(self) -> "_Child":
         if self._child is None:
-            self._child = _Child()
+            self._child = _Child(self.memory)
         return self._child
 
     def _fallen(self, recording: Recording, kind: str, message: str) -> Segment:
@@ -71,9 +74,9 @@ class Decoder:
 class _Child:
     """The process, and the pipe to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, memory: int) -> None:
         self.pipe, theirs = Pipe()
-        command = [sys.executable, "-m", "pipeline.apart", str(theirs.fileno())]
+        command = [sys.executable, "-m", "pipeline.apart", str(theirs.fileno()), str(memory)]
         self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
         theirs.close()
 
@@ -81,8 +84,8 @@ class _Child:
         """The next segment, or None at the recording's end."""
         if not self.pipe.poll(max(0.0, until - time.monotonic())):
             raise TimeoutError
-        answer: Segment | StoreError | None = self.pipe.recv()
-        if isinstance(answer, StoreError):
+        answer: Segment | StoreError | MemoryError | None = self.pipe.recv()
+        if isinstance(answer, StoreError | MemoryError):
             raise answer
         return answer
 
@@ -92,9 +95,17 @@ def _cause(code: int) -> str:
 
 
 def main() -> None:
-    """Answer questions until there are none."""
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    """Answer questions until there are none, or memory runs out."""
+    memory = int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     pipe: Connection = Connection(int(sys.argv[1]))
+    try:
+        _answer(pipe)
+    except MemoryError:
+        pipe.send(MemoryError())
+
+
+def _answer(pipe: Connection) -> None:
     while True:
         try:
             recording, rules = pipe.recv()

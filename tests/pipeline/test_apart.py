@@ -15,6 +15,9 @@ from pipeline.apart import Decoder
 from pipeline.audio import AudioRules
 from pipeline.schema import Recording
 
+ROOM = 48 << 20
+"""Bytes for a decoder to work with."""
+
 
 def recording(name: str, seconds: float = 1.0) -> Recording:
     file = io.BytesIO()
@@ -45,6 +48,38 @@ def test_a_crash_fails_its_recording_and_the_next_is_read() -> None:
         assert [s.failure for s in decoder.segments(recording("after"))] == [None]
     finally:
         decoder.close()
+
+
+def test_memory_that_runs_out_is_said_and_the_next_is_read() -> None:
+    long = Recording("shard", 0, "long", "long", silence(seconds=1200))
+    decoder = Decoder(AudioRules(cut="none"), memory=idle() + ROOM)
+    try:
+        (found,) = decoder.segments(long)
+        assert found.failure is not None
+        assert (found.failure.kind, found.failure.stage) == ("OutOfMemory", "audio")
+        assert found.failure.message.endswith("GiB it may take")
+        assert [s.failure for s in decoder.segments(recording("after"))] == [None]
+    finally:
+        decoder.close()
+
+
+def idle() -> int:
+    """Bytes that a decoder's process has before it decodes: each core of a machine adds some."""
+    decoder = Decoder(AudioRules())
+    try:
+        list(decoder.segments(recording("any")))
+        assert decoder._child is not None
+        state = Path(f"/proc/{decoder._child.process.pid}/status").read_text()
+    finally:
+        decoder.close()
+    return int(state.partition("VmData:")[2].split()[0]) << 10
+
+
+def silence(seconds: int) -> bytes:
+    """A small file that takes 64 kB of memory for each second."""
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(seconds * 16_000, np.float32), 16_000, format="FLAC")
+    return file.getvalue()
 
 
 def test_a_stall_is_stopped_when_its_time_is_up() -> None:

@@ -39,6 +39,19 @@ def decoder_dies(audio: ModuleType) -> None:
     audio.segments = killed
 
 
+def decoder_devours(audio: ModuleType) -> None:
+    """Whoever decodes a recording named so wants ten gigabytes; the system kills whom nothing limits."""
+    segments = audio.segments
+
+    def greedy(recording: object, rules: object) -> object:
+        if named("devours", recording.uri) and recording.failure is None:  # type: ignore[attr-defined]
+            bytearray(10 << 30)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return segments(recording, rules)
+
+    audio.segments = greedy
+
+
 def before_hearing(tasks: ModuleType, name: str, what: Callable[[], None]) -> None:
     """Do it when a batch holds a recording named so."""
     hear = tasks.Transcription.hear
@@ -49,6 +62,29 @@ def before_hearing(tasks: ModuleType, name: str, what: Callable[[], None]) -> No
         return hear(self, model, batch, owners)
 
     tasks.Transcription.hear = troubled
+
+
+def hearing_is_noted(tasks: ModuleType) -> None:
+    """Each recording that a model begins to hear, by the name of its file."""
+    hear = tasks.Transcription.hear
+
+    def noted(self: object, model: object, batch: object, owners: Sequence[dict[str, str]]) -> object:
+        lines = "".join(f"{owner['recording_id'].rpartition('/')[2]}\n" for owner in owners)
+        with open(os.environ["NOTES"], "a") as file:
+            file.write(lines)
+        return hear(self, model, batch, owners)
+
+    tasks.Transcription.hear = noted
+
+
+def planning_is_slow(planning: ModuleType) -> None:
+    write_plan = planning.write_plan
+
+    def slow(*given: object) -> object:
+        time.sleep(3)
+        return write_plan(*given)
+
+    planning.write_plan = slow
 
 
 def inference_hangs(tasks: ModuleType) -> None:
@@ -153,6 +189,9 @@ def named(word: str, uri: str | None) -> bool:
 AFTER: dict[str, dict[str, Callable[[ModuleType], None]]] = {
     "decoder hangs": {"pipeline.audio": decoder_hangs},
     "decoder dies": {"pipeline.audio": decoder_dies},
+    "decoder devours": {"pipeline.audio": decoder_devours},
+    "hearing is noted": {"pipeline.tasks": hearing_is_noted},
+    "planning is slow": {"jobs.planning": planning_is_slow},
     "inference hangs": {"pipeline.tasks": inference_hangs, "pipeline.inference": short_patience},
     "inference dies": {"pipeline.tasks": inference_dies},
     "device is lost": {"pipeline.tasks": device_is_lost},
