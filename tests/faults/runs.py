@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pyarrow as pa
@@ -31,6 +32,8 @@ MODEL = ROOT / "jobs" / "demo" / "checkpoints" / "lasr"
 MEDDLING = Path(__file__).parent / "meddling"
 LIMIT = 400.0
 """Seconds for any one run here."""
+CLOSE = 1e-4
+"""By how much two confidences of the same words may differ."""
 Row = dict[str, object]
 
 
@@ -79,10 +82,14 @@ class Run:
 
     def workers(self, stage: str) -> list[psutil.Process]:
         """The actors of a stage, `Reader` or `Listener`, that are up."""
+        return self.descendants(f"({stage})")
+
+    def descendants(self, called: str) -> list[psutil.Process]:
+        """Processes that it has started, by what their command lines hold."""
         found = []
         for one in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                if f"({stage})" in " ".join(one.cmdline()) and one.status() != psutil.STATUS_ZOMBIE:
+                if called in " ".join(one.cmdline()) and one.status() != psutil.STATUS_ZOMBIE:
                     found.append(one)
             except psutil.Error:  # it has just gone
                 continue
@@ -160,16 +167,30 @@ def rows(output: Path | str) -> list[Row]:
     for entry in store.names(TRANSCRIPTS):
         with store.open(entry.uri) as file:
             tables.append(pq.ParquetFile(file, pre_buffer=False).read().drop_columns("run_id"))
-    found = [rounded(row) for table in tables for row in table.to_pylist()]
+    found = [cast("Row", comparable(row)) for table in tables for row in table.to_pylist()]
     return sorted(found, key=lambda row: (str(row["recording_id"]), str(row["channel"])))
 
 
-def rounded(row: Row) -> Row:
-    """Without its confidences, which depend on how a sum is rounded."""
-    segments = row["segments"] or []
-    assert isinstance(segments, list)
-    words = [[(word["word"], word["start"], word["end"]) for word in segment["words"]] for segment in segments]
-    return {name: value for name, value in row.items() if name not in {"segments", "confidence"}} | {"words": words}
+class Confidence(float):
+    """As sure as another, up to how a sum of many terms is rounded: that depends on the batch."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, float) and abs(self - other) <= CLOSE
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def comparable(value: object) -> object:
+    """A row, or a part of one, that is equal to another where nothing but the last digits of a confidence differ."""
+    if isinstance(value, dict):
+        return {
+            name: Confidence(part) if name == "confidence" and isinstance(part, float) else comparable(part)
+            for name, part in value.items()
+        }
+    return [comparable(part) for part in value] if isinstance(value, list) else value
 
 
 def failures(found: Iterable[Row]) -> dict[str, str]:

@@ -25,6 +25,7 @@ from pipeline.resources import Asked, Resources, resources
 from pipeline.tally import Tally
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
+from tests.faults.runs import rows, without_engine
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 RECORDINGS, LOADING, HEARING = 160, 6.0, 3.0
@@ -174,3 +175,4 @@ def test_nodes_join_drain_and_die_and_nothing_is_lost(
     assert {names[node] for node in diary.left()} == {"first"}
     ids = pyarrow.dataset.dataset(out / "transcripts").to_table(columns=["recording_id"])["recording_id"].to_pylist()
     assert len(set(ids)) == len(ids) == RECORDINGS
+    assert rows(out) == without_engine(corpus, tmp_path / "untroubled", 20, model)
