@@ -47,5 +47,10 @@ class Corpus:
 
     def _corpus(self) -> Iterator[str]:
         """Values that no corpus could have."""
+        places = {"input": self.inputs, "output": (self.output,), "model": (self.model,), "roots": self.roots}
+        for name, urls in places.items():
+            for url in urls:
+                if url.lower().startswith("memory://"):
+                    yield f"{name} {url}: memory is each process's own, and workers would find nothing there: use files"
         if self.shard_size < 1:
             yield f"shard_size is {self.shard_size}: it must be 1 or more"

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 
 from pipeline.storage import DISK, S3, StoreError, parse
 from pipeline.stores import errors, other, s3
+from pipeline.stores.other_words import raised
 from pipeline.stores.retry import Patience, TransientError, patiently
 from pipeline.stores.s3_words import read_answer, unreachable
 
@@ -43,7 +44,7 @@ def _other(scheme: str, path: str) -> None:
         other.file_system(scheme).info(name, timeout=SECONDS)
     except TimeoutError:
         raise _silent(f"{scheme}://{name} gives no answer") from None
-    except OSError:  # it is not there, or not for us: an answer, which is told by who needs more
+    except raised():  # it is not there, or not for us: an answer, which is told by who needs more
         return
 
 

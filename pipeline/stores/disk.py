@@ -44,6 +44,8 @@ WORDS = {
 class Disk:
     """A `Place` of plain paths."""
 
+    swaps = True
+
     def walk(self, path: str) -> Iterator[Entry]:
         if os.path.isdir(path):
             yield from self.below(path.rstrip("/") + "/", None)

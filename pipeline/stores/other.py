@@ -1,24 +1,27 @@
 """Whatever else fsspec opens: Google's and Azure's stores by their packages, and memory for tests.
 
 A create is the package's own exclusive write. A replacement compares and then writes, which a second writer can come
-between: `Probe` says so.
+between: `Probe` says so. What a package calls existing or a folder is not asked: it says no, too, where it was not let
+in, and a table that could not be listed would pass for an empty one.
 """
 
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import fsspec
 
 from pipeline.stores import errors
 from pipeline.stores.errors import StoreError
+from pipeline.stores.other_words import raised, refused, said
 from pipeline.stores.place import Entry, Part
 
 PACKAGES = {"gs": "gs", "gcs": "gs", "az": "azure", "abfs": "azure", "adl": "azure"}
 """The extra of ours that brings each one."""
 VERSIONS = ("etag", "ETag", "mtime", "updated", "last_modified", "LastModified", "created")
+MEMORY = "memory"
 WITHIN = threading.Lock()
 """One writer at a time within a process: memory has no other guard."""
 
@@ -27,7 +30,7 @@ class Other:
     """A `Place` of an fsspec file system."""
 
     def __init__(self, scheme: str) -> None:
-        self._scheme = scheme
+        self._scheme, self.swaps = scheme, scheme == MEMORY
         file_system(scheme)
 
     @property
@@ -35,19 +38,18 @@ class Other:
         return file_system(self._scheme)
 
     def walk(self, path: str) -> Iterator[Entry]:
-        with self._words("read", path):
-            if not self._system.exists(path):
-                return
-            if not self._system.isdir(path):
-                yield self.head(path)
-                return
-        yield from self.below(path.rstrip("/") + "/", None)
+        found = self._look(path)
+        if found is not None and found["type"] != "directory":
+            yield self._entry(found)
+        elif found is not None:
+            yield from self.below(path.rstrip("/") + "/", None)
 
     def below(self, stem: str, levels: int | None) -> Iterator[Entry]:
         folder, _, start = stem.rpartition("/")
+        found = self._look(folder)
+        if found is None or found["type"] != "directory":
+            return
         with self._words("list", folder):
-            if not self._system.isdir(folder):
-                return
             listing = self._system.ls(folder, detail=True)
         for info in sorted(listing, key=placed):
             if not last_name(info).startswith(start):
@@ -85,7 +87,8 @@ class Other:
 
     def replace(self, path: str, payload: bytes, version: str) -> str | None:
         with WITHIN, self._words("write", path):
-            if not self._system.exists(path) or self.head(path).version != version:
+            found = self._look(path)
+            if found is None or self._entry(found).version != version:
                 return None
             self._system.pipe_file(path, payload)
             return self.head(path).version
@@ -101,16 +104,25 @@ class Other:
             self._system.put_file(source, path)
 
     def delete(self, path: str) -> None:
-        with self._words("delete", path):
-            if self._system.exists(path):
-                self._system.rm_file(path)
+        with self._words("delete", path), suppress(FileNotFoundError):
+            self._system.rm_file(path)
 
     def sweep(self, path: str) -> int:
         return 0
 
     def _make_folder(self, path: str) -> None:
-        """Where folders are real."""
-        self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        """Where folders are real; elsewhere it would make the bucket of a name that was mistyped."""
+        if self._scheme == MEMORY:
+            self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+
+    def _look(self, path: str) -> Mapping[str, object] | None:
+        """What is there; None where nothing is."""
+        with self._words("read", path):
+            try:
+                found: Mapping[str, object] = self._system.info(path)
+            except FileNotFoundError:
+                return None
+        return found
 
     def _entry(self, info: Mapping[str, object]) -> Entry:
         version = next((str(info[name]) for name in VERSIONS if info.get(name)), "")
@@ -121,12 +133,8 @@ class Other:
         uri = f"{self._scheme}://{path}"
         try:
             yield
-        except FileNotFoundError:
-            raise StoreError(errors.NOT_FOUND, f"{uri}: no such object") from None
-        except PermissionError as error:
-            raise StoreError(errors.DENIED, f"permission denied to {verb} {uri}: {error}") from None
-        except OSError as error:
-            raise StoreError(errors.BROKEN, f"could not {verb} {uri}: {error}") from None
+        except raised() as error:
+            raise said(error, verb, uri, PACKAGES.get(self._scheme, self._scheme)) from None
 
 
 def placed(info: Mapping[str, object]) -> bytes:
@@ -142,12 +150,14 @@ def last_name(info: Mapping[str, object]) -> str:
 @cache
 def file_system(scheme: str) -> fsspec.AbstractFileSystem:
     """One per process, from the ambient credentials."""
+    extra = PACKAGES.get(scheme, scheme)
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError:
-        extra = PACKAGES.get(scheme, scheme)
         message = f"{scheme}:// needs a package that is not there: pip install -e '.[{extra}]' in the project's folder"
         raise StoreError(errors.UNSUPPORTED, message) from None
+    except raised() as error:
+        raise refused(error, f"{scheme}://", extra) from None
 
 
 os.register_at_fork(after_in_child=file_system.cache_clear)

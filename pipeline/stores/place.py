@@ -35,6 +35,9 @@ class Part:
 class Place(Protocol):
     """One kind of storage."""
 
+    swaps: bool
+    """Whether `replace` compares and writes in one step, so that nothing comes between."""
+
     def walk(self, path: str) -> Iterator[Entry]:
         """List the object itself, or everything below, in the order of the names' bytes; nothing where nothing is.
 

@@ -53,6 +53,8 @@ MARK = "stenopool-write"
 class Bucket:
     """A `Place` of `bucket/key` paths."""
 
+    swaps = True
+
     def __init__(self, patience: Patience = PATIENCE) -> None:
         self._patience = patience
 
