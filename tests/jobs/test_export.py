@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +12,8 @@ import pandas as pd
 import pysubs2
 import pytest
 import webvtt
+from lhotse import SupervisionSegment, SupervisionSet
+from lhotse.supervision import AlignmentItem
 from praatio import textgrid
 
 from jobs import Export, SetupError, export
@@ -33,7 +35,7 @@ BROKEN = [
         "words": None,
     }
 ]
-NO_LENGTH = words(("here", 1.0, 1.0), ("there", 1.0, 1.0), ("last", 10.0, 10.0))
+NO_LENGTH = [*words(("here", 1.0, 1.0), ("there", 1.0, 1.0), ("late", 9.0, 10.0)), *words(("last", 10.0, 10.0))]
 LONG = words(*[(f"word{number}", number * 0.3, number * 0.3 + 0.2) for number in range(100)])
 UNBROKEN = words(("語" * 200, 0.0, 20.0))
 NOT_FOUND = {"class": "NotFound", "stage": "sources", "message": 'no "file", sorry\nreally'}
@@ -132,45 +134,31 @@ def test_praat_has_every_word_once_and_none_without_length(there: Path) -> None:
         assert all(one.end == two.start for one, two in pairwise(entries))
 
 
-CTM = re.compile(
-    r"(?P<file>\S+) (?P<channel>[12]) (?P<start>\d+\.\d+) (?P<length>\d+\.\d+) (?P<word>\S+)( (?P<sure>[01]\.\d+))?"
-)
-RTTM = re.compile(
-    r"SPEAKER (?P<file>\S+) (?P<channel>\d+) (?P<start>\d+\.\d+) (?P<length>\d+\.\d+) <NA> <NA> (?P<name>\S+) <NA> <NA>"
-)
-
-
-def lines(path: Path, form: re.Pattern[str]) -> list[Mapping[str, str]]:
-    """The fields of each line; none is of another form."""
-    found = [form.fullmatch(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [
-        match.groupdict() for match in found if match is not None or pytest.fail(f"a line is not of {form.pattern}")
-    ]
+def timed(path: Path, recording: str, channel: int = 1) -> list[AlignmentItem]:
+    """The words of a recording's channel, as lhotse reads them out of a CTM file."""
+    whole = SupervisionSegment("whole", recording, start=0.0, duration=3600.0, channel=channel)
+    (read,) = SupervisionSet.from_segments([whole]).with_alignment_from_ctm(path, match_channel=True)
+    return read.alignment["word"]
 
 
 def test_ctm_has_a_line_of_fields_for_each_word(there: Path) -> None:
-    found = lines(there / "ctm/part-00000.ctm", CTM)
-    call = [
-        (line["channel"], line["start"], line["length"], line["word"], line["sure"])
-        for line in found
-        if line["file"] == "call"
-    ]
-    assert call[0] == ("1", "0.500", "0.500", "hello", "0.7500")
-    assert call[2] == ("2", "1.500", "0.500", "who", "0.7500")
-    assert [line["word"] for line in found if line["file"] == "no%20length"] == ["here", "there", "last"]
-    assert sum(line["file"] == "long" for line in found) == 100
-    assert not any(line["file"] == "line%0Abreak" for line in found), "its model gave no times of words"
+    path = there / "ctm/part-00000.ctm"
+    hello, _ = timed(path, "call")
+    assert (hello.symbol, hello.start, hello.duration, hello.score) == ("hello", 0.5, 0.5, 0.75)
+    who, _ = timed(path, "call", channel=2)
+    assert (who.symbol, who.start, who.duration, who.score) == ("who", 1.5, 0.5, 0.75)
+    assert [word.symbol for word in timed(path, "no%20length")] == ["here", "there", "late", "last"]
+    assert [word.symbol for word in timed(path, "long")] == said("long").split()
+    assert timed(path, "line%0Abreak") == [], "its model gave no times of words"
 
 
 def test_rttm_has_a_line_for_each_stretch_of_each_channel(there: Path) -> None:
-    found = lines(there / "rttm/part-00000.rttm", RTTM)
-    call = [
-        (line["channel"], float(line["start"]), float(line["length"]), line["name"])
-        for line in found
-        if line["file"] == "call"
-    ]
-    assert call == [("1", 0.5, 4.5, "channel1"), ("2", 1.5, 0.7, "channel2")]
-    assert all(float(line["length"]) > 0 for line in found)
+    path = there / "rttm/part-00000.rttm"
+    found = list(SupervisionSet.from_rttm(path))
+    call = [(part.channel, part.start, part.duration, part.speaker) for part in found if part.recording_id == "call"]
+    assert call == [(1, 0.5, 4.5, "channel1"), (2, 1.5, 0.7, "channel2")]
+    assert len(found) == len(path.read_text().splitlines()), "lhotse leaves out what has no length"
+    assert {"long", "part/of", "unbroken"} <= {part.recording_id for part in found}
 
 
 def test_a_manifest_can_be_read_by_pandas_and_transcribed_again(there: Path, tmp_path: Path) -> None:
