@@ -20,7 +20,7 @@ from jobs.cli_filter import flag_rows
 from jobs.cli_heads import align_inputs, embed_inputs, label_inputs, units_of_inputs
 from jobs.cli_looking import examine_machine, report_output
 from jobs.cli_tables import score_output
-from jobs.exits import BROKEN, FINE, TOLD, UNUSABLE
+from jobs.exits import BROKEN, FINE, INTERRUPTED, TOLD, UNUSABLE
 from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe, Verify
 from jobs.settings import from_file
 
@@ -55,7 +55,9 @@ def _version() -> str:
         return "steno, run from its source without being installed"
 
 
-app = App("steno", help=GUIDE, help_epilogue=TOLD, version=_version, config=from_file)
+app = App(
+    "steno", help=GUIDE, help_epilogue=TOLD, version=_version, config=from_file, suppress_keyboard_interrupt=False
+)
 
 
 @app.command(name="models")
@@ -164,6 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, exit_on_error=False, result_action="return_value")
     except CycloptsError:  # printed already, with what may have been meant
         return UNUSABLE
+    except KeyboardInterrupt:  # also while modules are imported; a job that writes has words of its own
+        print("steno: stopped. What is written stands; the same command does the rest.", file=sys.stderr)
+        return INTERRUPTED
     except Exception:  # the last door: the code that Python would give means something else here
         traceback.print_exc()
         print(

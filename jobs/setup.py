@@ -7,6 +7,7 @@ import torch
 
 from jobs.away import away
 from jobs.hearing import audio_rules
+from jobs.joining import closed_door
 from jobs.options import DTYPES, Work
 from jobs.planning import Planning
 from jobs.refusals import OutputHeldError, SetupError
@@ -43,7 +44,7 @@ def checked(options: Work, task: Task, planning: Planning) -> Ready:
     problems = options.flaws()
     tell(f"looking at the output {options.output}", level=STEP)
     silent = away(options)
-    problems += silent.problems
+    problems += [*silent.problems, *closed_door(options.address)]
     store, storage = (None, "") if silent.any_of(options.output) else _output(options.output, problems)
     tell(f"reading the checkpoint {options.model}", level=STEP)
     far = silent.any_of(options.model, *options.files.values())

@@ -4,7 +4,7 @@ A run asks again for minutes, as it should. Who has just mistyped an address sho
 """
 
 from aiohttp import ClientError as WireError
-from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError  # type: ignore[import-untyped]
 
 from pipeline.storage import DISK, S3, StoreError, parse
 from pipeline.stores import errors, other, s3
@@ -12,9 +12,10 @@ from pipeline.stores.other_words import raised
 from pipeline.stores.retry import Patience, TransientError, patiently
 from pipeline.stores.s3_words import read_answer, unreachable
 
-SECONDS = 5.0
-"""That one try may take."""
-TRIES = Patience(attempts=2)
+SECONDS = 8.0
+"""That an answer may take; who is silent is not asked again."""
+TRIES = Patience(attempts=4)
+"""Where a connection breaks at once, which chance may do."""
 
 
 def knock(url: str) -> None:
@@ -22,7 +23,10 @@ def knock(url: str) -> None:
     scheme, path = parse(url)
     if scheme in DISK:
         return
-    patiently(lambda: _bucket(path) if scheme in S3 else _other(scheme, path), TRIES)
+    if scheme in S3:
+        patiently(lambda: _bucket(path), TRIES)
+    else:
+        _other(scheme, path)
 
 
 def _bucket(path: str) -> None:
@@ -35,7 +39,8 @@ def _bucket(path: str) -> None:
         answer = read_answer(error)
         if answer.lost:
             words = unreachable(answer, "look at", f"s3://{name}", s3.endpoint())
-            raise TransientError(StoreError(errors.UNREACHABLE, words)) from None
+            failure = StoreError(errors.UNREACHABLE, words)
+            raise failure if isinstance(answer.cause, ConnectTimeoutError) else TransientError(failure) from None
 
 
 def _other(scheme: str, path: str) -> None:
@@ -48,7 +53,6 @@ def _other(scheme: str, path: str) -> None:
         return
 
 
-def _silent(words: str) -> TransientError:
-    return TransientError(
-        StoreError(errors.UNREACHABLE, f"{words} within {SECONDS:.0f} s: is the address right, and the server up?")
-    )
+def _silent(words: str) -> StoreError:
+    said = f"{words} within {SECONDS:.0f} s: is the address right, and the server up?"
+    return StoreError(errors.UNREACHABLE, said)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from jobs.cli import FINE, UNUSABLE, main
 from jobs.describe import architectures
-from jobs.exits import BROKEN
+from jobs.exits import BROKEN, INTERRUPTED
 from jobs.pace import CLIP as CLIP_SECONDS
 from jobs.pace import pace
 from models import SpeechModel, load_model
@@ -202,6 +202,47 @@ def test_a_typing_mistake_is_told_what_was_meant(words: tuple[str, ...], meant: 
     assert asked.returncode == UNUSABLE
     assert meant in asked.stderr
     assert "Traceback" not in asked.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "at_work"),
+    [
+        (("models",), "jobs.describe.architectures"),
+        (("verify", "out"), "jobs.saying.check"),
+        (("report", "out"), "jobs.running.report"),
+        (("doctor",), "jobs.running.doctor"),
+        (("label", "in", "-o", "out", "-m", "model"), "jobs.labelling.task"),
+    ],
+)
+def test_ctrl_c_is_answered_in_words(
+    words: tuple[str, ...], at_work: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(at_work, interrupted)
+    assert main(words) == INTERRUPTED
+    said = capsys.readouterr()
+    assert said.err == "steno: stopped. What is written stands; the same command does the rest.\n"
+    assert said.out == ""
+
+
+def test_ctrl_c_is_answered_while_modules_are_imported() -> None:
+    program = """
+import sys
+
+class Slow:
+    def find_spec(self, name, path, target=None):
+        if name == "jobs.running":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Slow())
+import jobs.cli
+sys.exit(jobs.cli.main(["doctor"]))
+"""
+    asked = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (asked.returncode, asked.stdout) == (INTERRUPTED, "")
+    assert asked.stderr == "steno: stopped. What is written stands; the same command does the rest.\n"
 
 
 def test_a_fault_of_the_program_has_a_code_of_its_own(

@@ -150,7 +150,8 @@ def test_no_secret_is_told_when_storage_fails_in_the_middle(
     write_plan(plan([moto_s3]), planned)
     out = tmp_path / "out"
     add_generation(Store(str(out)), 1, planned.getvalue())
-    code, _, said = steno(environment, "transcribe", moto_s3, "-o", out, "-m", MODEL, "--cpus", 2)
+    tone(tmp_path / "in" / "good.wav")  # a silent store that is named would be told before the start
+    code, _, said = steno(environment, "transcribe", tmp_path / "in", "-o", out, "-m", MODEL, "--cpus", 2)
     assert code == UNUSABLE, said
     assert "(tried 7 times)" in said, "the storage was there after all"
     clean(out)

@@ -80,9 +80,9 @@ def test_a_store_that_is_not_there_is_told_once_and_within_seconds(
     assert problems == [
         "beam is 0: it must be 1 or more",
         f"output, model, input: cannot reach {closed} to look at s3://there: is the address right, and the server up? "
-        "(tried 2 times)",
+        "(tried 4 times)",
     ]
-    assert took < 8
+    assert took < 20
 
 
 def test_a_store_that_never_answers_is_given_up_within_seconds(
@@ -90,10 +90,10 @@ def test_a_store_that_never_answers_is_given_up_within_seconds(
 ) -> None:
     problems, took = asked(capsys, *EVERYWHERE)
     assert problems == [
-        f"output, model, input: {hanging} gives no answer about s3://there within 5 s: is the address right, and the "
-        "server up? (tried 2 times)"
+        f"output, model, input: {hanging} gives no answer about s3://there within 8 s: is the address right, and the "
+        "server up?"
     ]
-    assert took < 20
+    assert took < 30
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,9 @@ def test_a_store_that_never_answers_is_given_up_within_seconds(
     ids=lambda words: words[0],
 )
 def test_so_it_is_by_every_command(words: tuple[str, ...], closed: str, capsys: pytest.CaptureFixture[str]) -> None:
-    problems, took = asked(capsys, *words, "--json")
+    problems, _ = asked(capsys, *words, "--json")
     assert len(problems) == 1
-    assert f"cannot reach {closed}" in problems[0]
-    assert took < 8
+    assert f"cannot reach {closed}" in problems[0] and "(tried 4 times)" in problems[0]
 
 
 @pytest.mark.s3
@@ -135,12 +134,11 @@ def test_wrong_credentials_are_told_as_what_they_are(
     monkeypatch.setenv(variable, "another-than-theirs")
     s3.made.cache_clear()
     words = ("transcribe", str(tmp_path / "nothing"), "-o", f"{rgw}/out", "-m", str(LASR), "--json")
-    problems, took = asked(capsys, *words)
+    problems, _ = asked(capsys, *words)
     refused, missing = problems
     assert refused.startswith("output: ") and said in refused
     assert missing.startswith("input: ")
     assert "another-than-theirs" not in str(problems)
-    assert took < 15
     problems, _ = asked(capsys, "transcribe", f"{rgw}/in", "-o", str(tmp_path / "out"), "-m", f"{rgw}/model", "--json")
     assert [problem.partition(":")[0] for problem in problems] == ["model", "input"]
     assert said in problems[1]
