@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jobs.aligning import Align, align
+    from jobs.checkup import Doctor, doctor
     from jobs.clustering import Units, units
+    from jobs.describing import Describe, describe
     from jobs.embedding import Embed, embed
     from jobs.exporting import Export, Exported, export
     from jobs.filtering import Filter, Filtered, filter_rows
@@ -14,9 +16,12 @@ if TYPE_CHECKING:
     from jobs.retrying import Retry, retry
     from jobs.scoring import Score, score
     from jobs.transcription import OutputHeldError, Report, SetupError, Transcribe, transcribe
+    from jobs.verifying import Verify, verify
 
 __all__ = [
     "Align",
+    "Describe",
+    "Doctor",
     "Embed",
     "Export",
     "Exported",
@@ -32,7 +37,10 @@ __all__ = [
     "SetupError",
     "Transcribe",
     "Units",
+    "Verify",
     "align",
+    "describe",
+    "doctor",
     "embed",
     "export",
     "filter_rows",
@@ -43,11 +51,18 @@ __all__ = [
     "score",
     "transcribe",
     "units",
+    "verify",
 ]
 
 PLACES = {
     "Units": "clustering",
     "units": "clustering",
+    "Describe": "describing",
+    "describe": "describing",
+    "Doctor": "checkup",
+    "doctor": "checkup",
+    "Verify": "verifying",
+    "verify": "verifying",
     "Align": "aligning",
     "align": "aligning",
     "Embed": "embedding",

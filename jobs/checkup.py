@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 from jobs.checks.engine import engine
@@ -15,6 +15,7 @@ from jobs.checks.finding import Finding, problem
 from jobs.checks.machine import devices, machine
 from jobs.checks.packages import packages
 from jobs.checks.places import caches, checkpoint, storage
+from jobs.exits import FINE, UNUSABLE
 from jobs.options_looking import Doctor
 from jobs.setup import SetupError
 from jobs.table import aligned
@@ -37,6 +38,20 @@ class Checkup:
     def healthy(self) -> bool:
         """Whether nothing is in the way of a job."""
         return all(finding.verdict != "problem" for finding in self.findings)
+
+    @property
+    def code(self) -> int:
+        """That the command ends with."""
+        return FINE if self.healthy else UNUSABLE
+
+    @property
+    def note(self) -> str:
+        """Nothing that must be known beside it."""
+        return ""
+
+    def record(self) -> dict[str, object]:
+        """For programs."""
+        return {"healthy": self.healthy, **asdict(self)}
 
     def text(self) -> str:
         """For people."""

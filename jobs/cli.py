@@ -4,11 +4,9 @@ A job is imported when it is asked for: torch takes seconds to load, and neither
 wait for it.
 """
 
-import json
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
@@ -18,10 +16,10 @@ from jobs.cli_again import retry_failures, transcribe_new_inputs
 from jobs.cli_export import export_table
 from jobs.cli_filter import flag_rows
 from jobs.cli_heads import align_inputs, embed_inputs, label_inputs, units_of_inputs
-from jobs.cli_looking import examine_machine, report_output
+from jobs.cli_looking import describe_checkpoint, examine_machine, report_output, verify_output
 from jobs.cli_tables import score_output
 from jobs.exits import BROKEN, FINE, INTERRUPTED, TOLD, UNUSABLE
-from jobs.options import AS_USUAL, SWITCH, Manner, Transcribe, Verify
+from jobs.options import AS_USUAL, Manner, Transcribe
 from jobs.settings import from_file
 
 GUIDE = """Transcripts of whole corpora with published speech models, read exactly: a clip gives the same tokens in any
@@ -60,42 +58,6 @@ app = App(
 )
 
 
-@app.command(name="models")
-def describe_models(
-    ref: str | None = None,
-    /,
-    *,
-    as_json: Annotated[bool, SWITCH, Parameter("--json")] = False,
-    allow_pickle: Annotated[bool, SWITCH] = False,
-    debug: Annotated[bool, SWITCH] = False,
-) -> int:
-    """Say what a checkpoint is; without REF, list the architectures that can be read.
-
-    The checkpoint is loaded, so what does not fit is found, and every problem is named at once.
-
-    Parameters
-    ----------
-    ref
-        A folder, s3://bucket/folder or hf://org/name@revision.
-    as_json
-        Print JSON for a program instead of a table for people.
-    allow_pickle
-        Read the tensors of a pytorch_model.bin, and nothing else in it, where there is nothing better.
-    debug
-        Show the traceback of what went wrong.
-    """
-    from jobs import describe
-    from models import CheckpointError, SourceError
-
-    try:
-        report = describe.architectures() if ref is None else describe.describe(describe.Options(ref, allow_pickle))
-    except (CheckpointError, SourceError) as error:
-        _complain(error, debug=debug)
-        return UNUSABLE
-    print(json.dumps(asdict(report), indent=2) if as_json else report.text())
-    return FINE
-
-
 @app.command(name="transcribe")
 def transcribe_inputs(
     options: Annotated[Transcribe, Parameter("*")], manner: Annotated[Manner, Parameter("*")] = AS_USUAL
@@ -116,48 +78,13 @@ app.command(retry_failures, name="retry")
 app.command(align_inputs, name="align")
 app.command(embed_inputs, name="embed")
 app.command(units_of_inputs, name="units")
+app.command(describe_checkpoint, name="models")
+app.command(verify_output, name="verify")
 app.command(report_output, name="report")
 app.command(score_output, name="score")
 app.command(examine_machine, name="doctor")
 app.command(export_table, name="export")
 app.command(flag_rows, name="filter")
-
-
-@app.command(name="verify")
-def verify_output(
-    output: str,
-    /,
-    *,
-    as_json: Annotated[bool, SWITCH, Parameter("--json")] = False,
-    debug: Annotated[bool, SWITCH] = False,
-) -> int:
-    """Check an output: everything planned is there once, made by one model, and its times make sense.
-
-    Exit code 1 means that it is not whole: run its job again, or look at what is named.
-
-    Parameters
-    ----------
-    output
-        The folder or URL that a job wrote.
-    as_json
-        Print JSON for a program, with every problem.
-    debug
-        Show the traceback of what went wrong.
-    """
-    from jobs import saying
-
-    return saying.check(Verify(output), Manner(as_json=as_json, debug=debug))
-
-
-def _complain(error: Exception, *, debug: bool) -> None:
-    from pipeline.storage import scrub
-
-    if debug:
-        print(scrub("".join(traceback.format_exception(error))), file=sys.stderr)
-    said = scrub(str(error)).replace(
-        "allow_pickle=True", "--allow-pickle"
-    )  # the option's name on this side of the door
-    print(f"steno: {said}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

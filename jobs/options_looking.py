@@ -1,9 +1,11 @@
-"""What the jobs can be told that look at an output, or at the machine, and change nothing."""
+"""What the jobs can be told that look at an output, a checkpoint or the machine, and change nothing."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from jobs.options import SWITCH
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,17 @@ class Reporting:
         if self.audio_megabytes >= 0:
             return []
         return [f"audio_megabytes is {self.audio_megabytes}: it must be 0 or more"]
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Which checkpoint to describe, and how it may be read."""
+
+    ref: str | None = None
+    """A folder, s3://bucket/folder or hf://org/name@revision."""
+    _: KW_ONLY
+    allow_pickle: Annotated[bool, SWITCH] = False
+    """Read the tensors of a pytorch_model.bin, and nothing else in it, where there is nothing better."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ It holds transcripts, and audio where the recordings lie on this machine: share 
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,6 +49,10 @@ class Written:
         """For people."""
         said = f"{self.page}: {self.rows:,} rows, {self.size / MEGABYTE:.1f} MB, made in {self.seconds:.1f} s"
         return "\n".join(filter(None, [self.note, said]))
+
+    def record(self) -> dict[str, object]:
+        """For programs."""
+        return asdict(self)
 
 
 def report(options: Reporting) -> Written:

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
 
-from jobs.checkup import doctor
-from jobs.exits import FAILED_ROWS, FINE, INTERRUPTED, UNUSABLE
+from jobs.exits import FAILED_ROWS, FINE, INTERRUPTED
 from jobs.increment import night, recorded, run_id
 from jobs.journal import flaws, journal, progress
 from jobs.options import Incremental, Manner, Retry, Work
-from jobs.options_looking import Doctor, Reporting
+from jobs.options_looking import Reporting
 from jobs.outcome import Outcome, look
 from jobs.planning import Growing, Once, Planning
 from jobs.preview import preview
@@ -83,26 +82,6 @@ def again(options: Retry, manner: Manner) -> int:
     except (SetupError, StoreError) as error:
         return refused(error, manner)
     return run(work, task, manner, planning)
-
-
-def tell(options: Reporting, manner: Manner) -> int:
-    """Write a page about an output; the exit code."""
-    try:
-        written = report(options)
-    except (SetupError, StoreError) as error:
-        return refused(error, manner)
-    print(json.dumps(asdict(written), indent=2) if manner.as_json else written.text())
-    return FINE
-
-
-def examine(options: Doctor, manner: Manner) -> int:
-    """Look at the machine; the exit code."""
-    try:
-        found = doctor(options)
-    except SetupError as error:
-        return refused(error, manner)
-    print(json.dumps({"healthy": found.healthy, **asdict(found)}, indent=2) if manner.as_json else found.text())
-    return FINE if found.healthy else UNUSABLE
 
 
 def told(done: Report, manner: Manner) -> int:

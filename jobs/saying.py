@@ -1,17 +1,24 @@
-"""A job on a finished output, as the command line runs it: the result on stdout, and an exit code."""
+"""A job that looks at what is there, as the command line runs it: the result on stdout, and an exit code."""
 
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from jobs.exits import FAILED_ROWS, FINE, INTERRUPTED
-from jobs.options import Manner, Verify
+from jobs.exits import FINE, INTERRUPTED
+from jobs.options import Manner
 from jobs.options_tables import Telling
 from jobs.refusals import SetupError, refused
-from jobs.verify import verify
 from pipeline.storage import StoreError
+
+
+@runtime_checkable
+class Judging(Protocol):
+    """A result that decides what the command ends with."""
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
 
 
 class Result(Protocol):
@@ -28,16 +35,6 @@ class Result(Protocol):
         """For programs."""
 
 
-def check(options: Verify, manner: Manner) -> int:
-    """Verify an output; the exit code."""
-    try:
-        verdict = verify(options)
-    except (SetupError, StoreError) as error:
-        return refused(error, manner)
-    print(json.dumps({**asdict(verdict), "whole": verdict.whole}, indent=2) if manner.as_json else verdict.text())
-    return FINE if verdict.whole else FAILED_ROWS
-
-
 def say(job: Callable[[], Result], telling: Telling) -> int:
     """Do it and print what it found; the exit code."""
     try:
@@ -45,9 +42,9 @@ def say(job: Callable[[], Result], telling: Telling) -> int:
     except (SetupError, StoreError) as error:
         return refused(error, Manner(as_json=telling.as_json, debug=telling.debug))
     except KeyboardInterrupt:
-        print("steno: stopped. Nothing of the output was changed.", file=sys.stderr)
+        print("steno: stopped. No output was changed.", file=sys.stderr)
         return INTERRUPTED
     print(json.dumps(found.record(), indent=2, ensure_ascii=False) if telling.as_json else found.text())
     if found.note and (telling.as_json or not sys.stdout.isatty()):  # a file has it; who typed the command has not
         print(f"steno: {found.note}", file=sys.stderr)
-    return FINE
+    return found.code if isinstance(found, Judging) else FINE

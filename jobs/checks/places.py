@@ -11,7 +11,7 @@ from botocore.session import Session  # type: ignore[import-untyped]
 
 from jobs.checks.finding import Finding, fine, note, problem
 from jobs.checks.machine import GIGABYTE, LITTLE_DISK
-from jobs.describe import described
+from jobs.describing import described
 from models import CheckpointError, SourceError, load_model
 from pipeline.knocking import knock
 from pipeline.storage import S3, Store, StoreError, parse

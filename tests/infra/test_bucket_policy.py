@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from jobs.transcription import Transcribe, transcribe
-from jobs.verify import Verify, verify
+from jobs.verifying import Verify, verify
 from pipeline.storage import Store
 from pipeline.stores import s3
 

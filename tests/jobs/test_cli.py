@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jobs.cli import FINE, UNUSABLE, main
-from jobs.describe import architectures
+from jobs.describing import architectures
 from jobs.exits import BROKEN, INTERRUPTED
 from jobs.pace import CLIP as CLIP_SECONDS
 from jobs.pace import pace
@@ -152,7 +152,8 @@ def test_every_problem_is_named_at_once(folder: Path, capsys: pytest.CaptureFixt
     edit(folder, hidden_act="softsign")
     assert main(["models", str(folder), "--json"]) == UNUSABLE
     said = capsys.readouterr()
-    assert said.out == ""
+    (told,) = json.loads(said.out)["problems"]
+    assert said.err == f"steno: {told}\n"
     heading, *problems = said.err.splitlines()
     assert heading == f"steno: {folder} does not fit:"
     assert len(problems) == 3
@@ -172,7 +173,7 @@ def test_a_checkpoint_that_cannot_be_had_is_one_line(ref: str, capsys: pytest.Ca
 def test_the_traceback_is_there_for_those_who_ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", str(tmp_path), "--debug"]) == UNUSABLE
     said = capsys.readouterr().err
-    assert said.startswith("Traceback")
+    assert said.startswith("steno: Traceback")
     assert "has no config.json" in said.splitlines()[-1]
 
 
@@ -194,7 +195,8 @@ def test_a_pickle_is_read_only_when_asked(folder: Path, capsys: pytest.CaptureFi
         (("models", "one", "two"), "two"),
         (("transcribe",), "needs --inputs, --output and --model"),
         (("export", "out"), "needs --to and --format"),
-        (("verify",), "needs OUTPUT"),
+        (("verify",), "needs --output"),
+        (("report",), "needs --output"),
     ],
 )
 def test_a_typing_mistake_is_told_what_was_meant(words: tuple[str, ...], meant: str) -> None:
@@ -207,10 +209,10 @@ def test_a_typing_mistake_is_told_what_was_meant(words: tuple[str, ...], meant: 
 @pytest.mark.parametrize(
     ("words", "at_work"),
     [
-        (("models",), "jobs.describe.architectures"),
-        (("verify", "out"), "jobs.saying.check"),
-        (("report", "out"), "jobs.running.report"),
-        (("doctor",), "jobs.running.doctor"),
+        (("models",), "jobs.describing.architectures"),
+        (("verify", "out"), "jobs.verifying.verify"),
+        (("report", "out"), "jobs.reporting.report"),
+        (("doctor",), "jobs.checkup.doctor"),
         (("label", "in", "-o", "out", "-m", "model"), "jobs.labelling.task"),
     ],
 )
@@ -223,7 +225,7 @@ def test_ctrl_c_is_answered_in_words(
     monkeypatch.setattr(at_work, interrupted)
     assert main(words) == INTERRUPTED
     said = capsys.readouterr()
-    assert said.err == "steno: stopped. What is written stands; the same command does the rest.\n"
+    assert said.err.startswith("steno: stopped. ") and said.err.count("\n") == 1
     assert said.out == ""
 
 
@@ -233,7 +235,7 @@ import sys
 
 class Slow:
     def find_spec(self, name, path, target=None):
-        if name == "jobs.running":
+        if name == "jobs.saying":
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Slow())
@@ -251,7 +253,7 @@ def test_a_fault_of_the_program_has_a_code_of_its_own(
     def broken(*_: object) -> None:
         raise LookupError("nobody thought of this")
 
-    monkeypatch.setattr("jobs.describe.architectures", broken)
+    monkeypatch.setattr("jobs.describing.architectures", broken)
     assert main(["models"]) == BROKEN
     said = capsys.readouterr().err
     assert "LookupError: nobody thought of this" in said
@@ -276,3 +278,32 @@ def test_the_speed_to_expect_is_that_of_the_largest_batch_there_was_time_for(
     found = pace(load_model(checkpoint(architecture, tmp_path)))
     assert heard == [CLIP_SECONDS * 2**number for number in range(rounds)]
     assert found.real_time == pytest.approx(heard[-1] / (naps * rounds))
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "typed_over", "code"),
+    [
+        ("models", "ref: {}/none\n", "{}/other", UNUSABLE),
+        ("verify", "output: {}/none\n", "{}/other", UNUSABLE),
+        ("report", "output: {}/none\naudio_megabytes: 0\n", "{}/other", UNUSABLE),
+    ],
+)
+def test_what_looks_at_things_takes_a_file_too_and_what_is_typed_comes_first(
+    command: str, file: str, typed_over: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text(file.format(tmp_path) + "json: true\n")
+    assert main([command, "--config", str(job)]) == code
+    assert f"{tmp_path}/none" in json.loads(capsys.readouterr().out)["problems"][0]
+    assert main([command, typed_over.format(tmp_path), "--config", str(job)]) == code
+    assert f"{tmp_path}/other" in json.loads(capsys.readouterr().out)["problems"][0]
+    job.write_text("otuput: x\n")
+    assert main([command, "--config", str(job)]) == UNUSABLE
+    assert "there is no option otuput" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_the_doctor_takes_a_file_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text("patience: 0\njson: true\n")
+    assert main(["doctor", "--config", str(job)]) == UNUSABLE
+    assert json.loads(capsys.readouterr().out)["problems"] == ["patience is 0.0: it must be more than 0"]

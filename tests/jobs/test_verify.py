@@ -12,7 +12,7 @@ import pytest
 from jobs.cli import main
 from jobs.exits import FAILED_ROWS, FINE, UNUSABLE
 from jobs.options import Verify
-from jobs.verify import verify
+from jobs.verifying import verify
 from pipeline.commit import GATHERED, Stamp, commit
 from pipeline.inputs.found import PlanRules
 from pipeline.output import Identity, add_generation, claim

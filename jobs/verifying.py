@@ -7,12 +7,13 @@ only to who read it: its file must balance with what it says of itself.
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby, pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.exits import FAILED_ROWS, FINE
 from jobs.options import Verify
 from jobs.outcome import standing
 from jobs.refusals import SetupError
@@ -24,6 +25,8 @@ from pipeline.output import done, generations, plan_name, read_identity, transcr
 from pipeline.planfile import read_plan
 from pipeline.schema import FAILED, OK, STATUSES, TRANSCRIPT
 from pipeline.storage import Store, StoreError
+
+__all__ = ["Verdict", "Verify", "verify"]
 
 SLACK = 0.05
 """Seconds that a word may end after its recording: the last frame may reach over the last sample."""
@@ -54,6 +57,20 @@ class Verdict:
     def whole(self) -> bool:
         """Whether everything is there once, and right."""
         return not self.problems
+
+    @property
+    def code(self) -> int:
+        """That the command ends with."""
+        return FINE if self.whole else FAILED_ROWS
+
+    @property
+    def note(self) -> str:
+        """Nothing that must be known beside it."""
+        return ""
+
+    def record(self) -> dict[str, object]:
+        """For programs."""
+        return {**asdict(self), "whole": self.whole}
 
     def text(self) -> str:
         """For people."""

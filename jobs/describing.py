@@ -4,17 +4,21 @@ The checkpoint is really loaded, so whatever would stop a run is found here, and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
+from jobs.options_looking import Describe
 from jobs.pace import Pace, pace
+from jobs.refusals import SetupError
 from jobs.table import aligned
-from models import SpeechModel, load_model
+from models import CheckpointError, SourceError, SpeechModel, load_model
 from models.frontend import Fbank, Frontend, LogMel, Waveform
 from models.heads import CtcHead
 from models.registry import ARCHITECTURES
 from models.writer import Writer
+
+__all__ = ["Architectures", "Describe", "Report", "architectures", "describe", "described", "told"]
 
 FAMILIES: Mapping[str, str] = {
     "Hubert": "HuBERT",
@@ -71,15 +75,14 @@ class Architectures:
         rows = [(each.architecture, each.family, each.head, each.gives) for each in self.architectures]
         return aligned([("architecture", "family", "head", "gives"), *rows])
 
+    @property
+    def note(self) -> str:
+        """Nothing that must be known beside it."""
+        return ""
 
-@dataclass(frozen=True)
-class Options:
-    """What to describe, and how."""
-
-    ref: str
-    """A folder, s3://bucket/folder or hf://org/name@revision."""
-    allow_pickle: bool = False
-    """Whether the tensors of a pickle may be read where there is nothing better."""
+    def record(self) -> dict[str, object]:
+        """For programs."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,15 @@ class Report:
         ]
         return aligned([row for row in rows if row[1]])
 
+    @property
+    def note(self) -> str:
+        """Nothing that must be known beside it."""
+        return ""
+
+    def record(self) -> dict[str, object]:
+        """For programs."""
+        return asdict(self)
+
     def _vocabulary(self) -> str:
         if self.vocabulary_size is None:
             return ""
@@ -146,13 +158,21 @@ def architectures() -> Architectures:
     return Architectures(tuple(_architecture(name) for name in ARCHITECTURES))
 
 
-def describe(options: Options) -> Report:
-    """Load a checkpoint, say what it is, and try how fast it is here.
+def told(options: Describe) -> Report | Architectures:
+    """A checkpoint, or without one all that can be read."""
+    return architectures() if options.ref is None else describe(options)
 
-    A `CheckpointError` or `SourceError` says why it cannot be used.
-    """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_model(options.ref, device=device, allow_pickle=options.allow_pickle)
+
+def describe(options: Describe) -> Report:
+    """Load a checkpoint, say what it is, and try how fast it is here; `SetupError` says why it cannot be used."""
+    if options.ref is None:
+        raise SetupError(["no checkpoint is named: a folder, s3://bucket/folder or hf://org/name@revision"])
+    try:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = load_model(options.ref, device=device, allow_pickle=options.allow_pickle)
+    except (CheckpointError, SourceError) as error:
+        said = str(error).replace("allow_pickle=True", "--allow-pickle")  # its name on this side of the door
+        raise SetupError([said]) from error
     return replace(described(options.ref, model), speed=pace(model))
 
 
