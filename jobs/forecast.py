@@ -143,10 +143,12 @@ def _pace(found: Measured, resources: Resources, elsewhere: bool) -> float:
     """Seconds of a run for a second of audio: the slowest of reading, hearing, and both on one machine's cores."""
     hearing = found.hearing / found.heard if found.heard else 0.0
     reading = found.reading / found.read if found.read else 0.0
-    alone = max(hearing / resources.listeners[1], reading / resources.readers)
+    most = resources.listeners[1]
+    readers = max(resources.readers, min(resources.most_readers, resources.readers * most / resources.begun))
+    alone = max(hearing / most, reading / readers)
     if elsewhere or resources.listener_gpus:
         return alone
-    cores = resources.listener_cpus * resources.listeners[1] + resources.reader_cpus * resources.readers
+    cores = resources.listener_cpus * most + resources.reader_cpus * resources.readers
     return max(alone, (hearing * resources.listener_threads + reading) / max(1.0, cores))
 
 

@@ -63,6 +63,8 @@ class Passes:
     making: Making
     fingerprint: str
     watch: Watch
+    at_once: int = flow.ROUND
+    """Shards that the engine is given at once."""
 
     def run(self) -> Tally:
         """Do what the plans hold and the table does not."""
@@ -115,7 +117,7 @@ class Passes:
             return
         work = (self._work(generation, place, gathering) for generation, place in missing.values())
         rules = replace(self.rules, apart=careful)
-        for table in flow.heard(work, rules, self.device, self.resources):
+        for table in flow.heard(work, rules, self.device, self.resources, self.at_once):
             tally.take(table)
             for whole in gathering.take(table):
                 self._commit(whole, *missing[whole.shard], tally)
@@ -124,6 +126,7 @@ class Passes:
             places = {shard: missing[shard][1] for shard in gathering.open if shard in missing}
             ahead = sum(weight(place) * gathering.share(shard, place.rows) for shard, place in places.items())
             tally.done, tally.open, tally.standing = tally.written + ahead, len(gathering.open), Watchman.latest
+            tally.readers = max(tally.readers, Watchman.latest.readers)
             self.watch(tally)
 
     def _work(self, generation: int, place: Place, gathering: Gathering) -> dict[str, object]:

@@ -8,6 +8,8 @@ from pipeline.log import NOTICE, tell
 
 Offers = Sequence[Mapping[str, float]]
 """What each machine of a cluster has to give."""
+READERS = 8
+"""That a GPU's model may need to be kept busy."""
 ROOM = 3 << 30
 """Bytes that a machine should have for each of its models: the larger families take as much with a batch in hand."""
 MISSING = {"CPU": 1.0, "GPU": 0.0, "memory": math.inf}
@@ -51,6 +53,11 @@ class Resources:
     device: str = "cpu"
     """Where models run: `cpu` or `cuda`."""
     readers: int = 1
+    """That the run begins with."""
+    most_readers: int = 0
+    """To how many they grow as cores join; not at all where that is less."""
+    spared: float = 0.0
+    """Cores that readers leave to models, which do not ask for them."""
     reader_cpus: float = 0.5
     reader_memory: int = 2 << 30
     """Bytes that a reader is expected to take."""
@@ -97,6 +104,7 @@ def resources(there: Offers, asked: Asked = SUITABLE) -> Resources:
     told = {
         "device": asked.device if asked.device != "auto" else "cpu",
         "readers": asked.readers,
+        "most_readers": asked.readers,
         "reader_cpus": asked.reader_cpus,
         "reader_memory": asked.reader_memory,
         "listener_cpus": asked.model_cpus,
@@ -116,9 +124,12 @@ def _on_gpus(there: Offers, asked: Asked) -> Resources:
     gpus, cpus = (int(sum(node.get(name, 0) for node in there)) for name in ("GPU", "CPU"))
     room = sum(int(node.get("GPU", 0) / asked.each) for node in there)
     fewest, most = asked.pool or (max(1, room),) * 2
+    readers = max(1, min(READERS * gpus, cpus - gpus))
     # a model asks for no core: readers that come back before it could hold all of its machine's, and it would wait
     return Resources(
-        readers=max(1, min(8 * gpus, cpus - gpus)),
+        readers=readers,
+        most_readers=max(readers, READERS * most),
+        spared=max(0, min(gpus, cpus - readers)),
         reader_cpus=1.0,
         listeners=(fewest, most),
         begun=max(fewest, min(room, most)),

@@ -16,7 +16,7 @@ EVERY = 0.5
 
 
 class Watchman(ExecutionCallback):
-    """Looks now and then; the pool is the last of the stages."""
+    """Looks now and then; readers and models are the last of the stages."""
 
     latest: ClassVar[Standing] = Standing()
     looked: ClassVar[float] = 0.0
@@ -26,7 +26,8 @@ class Watchman(ExecutionCallback):
         if time.monotonic() - Watchman.looked < EVERY or not executor._topology:
             return
         Watchman.looked = time.monotonic()
-        pool, state = list(executor._topology.items())[-1]
+        (reading, _), (pool, state) = list(executor._topology.items())[-2:]
         actors = pool.get_actor_info()
         queued = state.total_enqueued_input_blocks() + max(0, actors.tasks_in_flight - actors.running)
-        Watchman.latest = Standing(queued, actors.running, actors.pending + actors.restarting)
+        readers = reading.get_actor_info().running
+        Watchman.latest = Standing(queued, actors.running, actors.pending + actors.restarting, readers)

@@ -24,6 +24,8 @@ class Standing:
     """Models that are loaded."""
     pending: int = 0
     """Models that load, or wait for a device."""
+    readers: int = 0
+    """Readers that are up."""
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Tally:
     idle: float = 0.0
     """Seconds in which they waited for one."""
     readers: int = 0
-    """Of the pool before the models."""
+    """Of the pool before the models, when it was largest."""
     reading: float = 0.0
     """Seconds in which readers made batches, over all of them."""
     splits: int = 0

@@ -1,27 +1,45 @@
 """The whole pipeline on a real local engine: everything that goes in comes out."""
 
+import io
 import json
-import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import pytest
+import ray.data
 import soundfile
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data._internal.execution.operators.map_operator import MapOperator
+from ray.data._internal.logical.optimizers import get_execution_plan
+from ray.data.block import BlockStats
 
 from jobs.transcription import Report, SetupError, Transcribe, transcribe
 from models import load_model
 from pipeline import flow, machines
 from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
+from pipeline.forgetting import Forgetting
 from pipeline.inference import Device
+from pipeline.inputs.found import PlanRules
+from pipeline.lease import Lease
+from pipeline.output import add_generation
+from pipeline.passes import Passes
+from pipeline.plan import plan
+from pipeline.planfile import write_plan
 from pipeline.reading import WORK, Rules
+from pipeline.resources import Resources
+from pipeline.stitching import Making
+from pipeline.storage import Store
 from tests.models.reference import published
 
 pytestmark = pytest.mark.ray
 CASE = "lasr-ctc"
+PLANNED = pa.Table.from_pylist([{"plan": "p", "shard": "s", "row_group": 0, "first": 0, "rows": 1}], WORK)
 
 
 @pytest.fixture(scope="module")
@@ -89,21 +107,81 @@ def test_every_problem_of_a_set_up_is_told_at_once(corpus: Path, tmp_path: Path)
     assert len(refused.value.problems) == 2
 
 
-def test_the_plan_has_two_stages_and_bucketing_is_not_in_the_pool(model: Path) -> None:
-    rules = Rules("memory://out", str(model), AudioRules(), Buckets())
+def stages(made: Dataset) -> dict[str, dict[str, object]]:
+    """What the engine will really run, planned and optimised to the end: names, and what their workers ask for."""
+    plan, _ = get_execution_plan(made._logical_plan)
+    found, stage = {}, plan.dag
+    while stage.input_dependencies:
+        assert isinstance(stage, MapOperator)
+        given = stage._ray_remote_args_fn
+        found[stage.name] = stage._ray_remote_args | (given() if given else {})
+        (stage,) = stage.input_dependencies
+    return dict(reversed(found.items()))
+
+
+def assert_apart(made: Dataset) -> None:
+    """Reading, with its bucketing, is a pool of its own."""
+    assert list(stages(made)) == ["MapBatches(Reader)", "MapBatches(Listener)"]
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Resources]:
+    """A cluster on which nothing runs, and the same asked of it for readers and models."""
+    same = {"reader_cpus": 1.0, "listener_cpus": 1.0, "reader_memory": 3 << 30, "listener_memory": 3 << 30}
     with machines.cluster(cpus=2) as resources:
-        work = pa.Table.from_pylist([{"plan": "p", "shard": "s", "row_group": 0, "first": 0, "rows": 1}], WORK)
-        for gpus in (1.0, 0.0):
-            made = flow.flow(work, rules, Device(str(model)), replace(resources, listener_gpus=gpus))
-        stages = made._logical_plan.dag
-        assert [str(stage.name) for stage in (stages.input_dependencies[0], stages)] == [
-            "MapBatches(Reader)",
-            "MapBatches(Listener)",
-        ]
+        yield replace(resources, **same)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("fewest", "most"), [(1, 1), (1, 2), (1, 8), (2, 8), (4, 5), (1, 16)])
-def test_a_pool_with_work_and_room_grows_to_its_bound_in_one_step(fewest: int, most: int) -> None:
-    threshold = flow.growth(fewest, most).actor_pool_util_upscaling_threshold
-    step = math.ceil(fewest * (flow.IN_FLIGHT / threshold - 1))  # as the engine reckons
-    assert fewest + step >= most
+@pytest.mark.parametrize("gpus", [1.0, 0.0])
+def test_the_engine_runs_two_stages_and_bucketing_is_not_in_the_pool(here: Resources, gpus: float) -> None:
+    rules = Rules("memory://out", "model", AudioRules(), Buckets())
+    made = flow.flow(PLANNED, rules, Device("model"), replace(here, listener_gpus=gpus))
+    assert_apart(made)
+    both = {"num_cpus": 1.0, "memory": 3 << 30, "max_restarts": -1, "max_task_retries": 1}
+    reader, listener = stages(made).values()
+    assert reader.items() >= both.items() and not reader.get("num_gpus")
+    assert listener.items() >= (both | {"num_gpus": gpus}).items()
+
+
+def test_what_the_engine_notes_of_every_block_is_forgotten_as_the_flow_goes_on(here: Resources) -> None:
+    rules = Rules("memory://out", "model", AudioRules(), Buckets())
+    plan, _ = get_execution_plan(flow.flow(PLANNED, rules, Device("model"), here)._logical_plan)
+    assert Forgetting in DataContext.get_current().custom_execution_callback_classes
+    times = iter([0.0, 0.5, 1.5, 1.5])
+    forgetting, topology = Forgetting(lambda: next(times)), {plan.dag: None, plan.dag.input_dependencies[0]: None}
+    for stage in topology:
+        stage._output_blocks_stats.extend([BlockStats(1, 100, None)] * 3)
+    for left in (3, 0):
+        forgetting.on_execution_step(SimpleNamespace(_topology=topology))
+        assert [len(*stage.get_stats().values()) for stage in topology] == [left, left]
+
+
+def test_stages_that_the_engine_makes_one_are_told_from_two(here: Resources) -> None:
+    def read(work: pa.Table) -> pa.Table:
+        return work
+
+    one = ActorPoolStrategy(size=1)
+    made = ray.data.from_blocks([PLANNED]).map_batches(read, num_cpus=1.0)
+    made = made.map_batches(flow.Listener, fn_constructor_args=(Device("model"),), compute=one, num_cpus=1.0)
+    assert list(stages(made)) == ["MapBatches(read)->MapBatches(Listener)"]
+    with pytest.raises(AssertionError):
+        assert_apart(made)
+
+
+def test_a_plan_longer_than_a_round_runs_through_and_every_row_comes_once(
+    here: Resources, model: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, written = Store(str(tmp_path)), io.BytesIO()
+    files = [str(path) for path in sorted(corpus.glob("0[0-4].flac"))]
+    write_plan(plan(files, PlanRules(shard_size=2)), written)
+    add_generation(store, 1, written.getvalue())
+    rounds, whole = [], flow.flow
+    monkeypatch.setattr(flow, "flow", lambda work, *given: rounds.append(len(work)) or whole(work, *given))
+    rules, few = Rules(store.url, str(model), AudioRules(), Buckets()), replace(here, listeners=(1, 1), begun=1)
+    with Lease(store, "run") as lease:
+        making = Making("model", "run", 16_000)
+        tally = Passes(store, lease, rules, Device(str(model)), few, making, "f", lambda _: None, at_once=2).run()
+    assert (rounds, tally.passes, tally.shards) == ([2, 1], 1, 3)
+    table = pyarrow.dataset.dataset(tmp_path / "transcripts").to_table()
+    assert sorted(Path(uri).name for uri in table["uri"].to_pylist()) == [Path(file).name for file in files]
+    assert tally.counts["ok"] + tally.counts["empty"] == 5
