@@ -64,6 +64,8 @@ class Size:
     """Recordings, through engine, gathering and commit."""
     driver_growth: float
     """Bytes of the driver's memory per recording, from the first rows to the end."""
+    own_growth: float
+    """The same of its own memory: without pages that it shares, of the object store most of all."""
     driver_peak_mib: int
     halves: float
     """Seconds of the second half, over those of the first."""
@@ -80,13 +82,14 @@ class Watching:
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.began, self.stop_at = time.monotonic(), stop_at
-        self.marks: list[tuple[float, int, int]] = []
+        self.marks: list[tuple[float, int, int, int]] = []
+        """Seconds, rows, and bytes of the driver's memory, all of it and its own."""
         self.spilled = 0
 
     def __call__(self, tally: Tally) -> None:
         """Note how far it is."""
-        done, memory = sum(tally.counts.values()), psutil.Process().memory_info().rss
-        self.marks.append((time.monotonic() - self.began, done, memory))
+        done, memory = sum(tally.counts.values()), psutil.Process().memory_info()
+        self.marks.append((time.monotonic() - self.began, done, memory.rss, memory.rss - memory.shared))
         if self.stop_at is not None and done >= self.stop_at:
             raise Stopped
 
@@ -163,13 +166,13 @@ def grown(folder: str, recordings: int, shard_size: int, address: str) -> Size:
     if tally.counts["ok"] != recordings or missing_shards(store):
         raise SystemExit(f"{recordings} planned, {dict(tally.counts)} there")
     ended = time.monotonic() - watching.began
-    first, _, before = watching.marks[0]
-    middle = next(at for at, done, _ in watching.marks if done >= recordings / 2)
+    first, _, before, own = watching.marks[0]
+    middle = next(at for at, done, *_ in watching.marks if done >= recordings / 2)
     memory = [mark[2] for mark in watching.marks]
     return Size(
         recordings, -(-recordings // shard_size), spent, first, ended - first, recordings / (ended - first),
-        (memory[-1] - before) / recordings, max(memory) >> 20, (ended - middle) / (middle - first),
-        watching.spilled,
+        (memory[-1] - before) / recordings, (watching.marks[-1][3] - own) / recordings, max(memory) >> 20,
+        (ended - middle) / (middle - first), watching.spilled,
     )  # fmt: skip
 
 
@@ -221,6 +224,7 @@ def table(sizes: Sequence[Size]) -> str:
         "seconds",
         "per second",
         "driver B each",
+        "its own",
         "MiB",
         "2nd half",
         "spilled B",
@@ -229,7 +233,7 @@ def table(sizes: Sequence[Size]) -> str:
     for size in sizes:
         counts = (f"{size.recordings:,}", f"{size.shards:,}")
         seconds = tuple(f"{value:.1f}" for value in (size.plan_seconds, size.startup, size.seconds))
-        memory = (f"{size.driver_growth:.0f}", f"{size.driver_peak_mib}")
+        memory = (f"{size.driver_growth:.0f}", f"{size.own_growth:.0f}", f"{size.driver_peak_mib}")
         rows.append((*counts, *seconds, f"{size.per_second:,.0f}", *memory, f"{size.halves:.2f}", f"{size.spilled:,}"))
     return aligned([head, *rows])
 
