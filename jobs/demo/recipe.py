@@ -17,6 +17,7 @@ from jobs.demo.espeak import EspeakError
 from jobs.demo.evaluate import write_figures
 from jobs.demo.grammar import training_sentences
 from jobs.demo.keywords import keywords
+from jobs.demo.lateness import write_delays
 from jobs.demo.lessons import inventory
 from jobs.demo.newborn import begin_from, newborn
 from jobs.demo.spelling import Translation
@@ -159,11 +160,19 @@ def measure(*, checkpoints: Path = CHECKPOINTS, corpus: Path = CORPUS) -> None:
 
 
 @app.command
+def late(*, checkpoints: Path = CHECKPOINTS, corpus: Path = CORPUS) -> None:
+    """Write calibration.json beside every checkpoint that writes: how late it does, by fresh speech."""
+    for name, seconds in write_delays([checkpoints / family for family in RECIPES], corpus):
+        print(f"{name:12} {1000 * seconds:.0f} ms late")
+
+
+@app.command
 def everything(*, corpus: Path = CORPUS, checkpoints: Path = CHECKPOINTS) -> None:
-    """The corpus, every checkpoint in its order, and their figures."""
+    """The corpus, every checkpoint in its order, how late they write, and their figures."""
     speak(out=corpus)
     for family in RECIPES:
         teach(family, out=checkpoints)
+    late(checkpoints=checkpoints, corpus=corpus)
     measure(checkpoints=checkpoints, corpus=corpus)
 
 

@@ -1,9 +1,10 @@
 """How well words are timed and how honest their confidence is: `python -m tests.benchmarks.times`.
 
 Every checkpoint of the demo that writes reads the corpus's sentences, whose words' times are known. Words that were
-read right are compared in time; all words in confidence. Temperature and delay are fitted on every second clip and
-judged on the others. Texts are then aligned, which times every word. Spellers are also searched with a language model
-of the sentences they were trained with, none of which is in the corpus. Printed as tables, kept as JSON.
+read right are compared in time, as the checkpoint's calibration has them and as they are without one; all words in
+confidence, whose temperature is fitted on every second clip and judged on the others. Texts are then aligned, which
+times every word. Spellers are also searched with a language model of the sentences they were trained with, none of
+which is in the corpus. Printed as tables, kept as JSON.
 """
 
 import argparse
@@ -16,22 +17,22 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from jobs.demo.evaluate import single
 from jobs.demo.grammar import training_sentences
 from jobs.demo.language import write_language_model
+from jobs.demo.lateness import Said, matched, rightly, transcribe
 from jobs.demo.recordings import heard, stored
 from jobs.demo.truth import read_truth
 from jobs.table import aligned
 from models import SpeechModel, load_model
 from models.alignment import Alignment
-from models.calibration import Bin, Judged, expected_calibration_error, fit_delay, fit_temperature, reliability
+from models.calibration import Bin, Judged, expected_calibration_error, fit_temperature, reliability
 from models.heads import CtcHead
 from models.language_model import load_language_model
 from models.protocol import CtcSearch
-from models.transcript import Transcript, Word
-from pipeline.scoring import pair, sum_edits, word_edits
+from models.transcript import Transcript
+from pipeline.scoring import sum_edits, word_edits
 
 BATCH = 16
 CORPUS, CHECKPOINTS = Path("jobs/demo/corpus"), Path("jobs/demo/checkpoints")
@@ -39,19 +40,11 @@ RESULTS = Path(__file__).parent / "results"
 LEARNED = 20_000
 """Sentences that the language model is estimated from."""
 BEAM = 10
+WIDE = 50
+"""Columns of a diagram's bar."""
 
-Edge = tuple[int, int]
-"""A word's start and end, in samples."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """A clip and what is known of it."""
-
-    samples: npt.NDArray[np.float32]
-    text: str
-    words: tuple[tuple[str, float, float], ...]
-    """Word, start and end in seconds."""
+GOALS = (40.0, 80.0, 120.0)
+"""Milliseconds: the median and the 95th percentile of a CTC family, and the median of a decoder."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +56,6 @@ class Errors:
     start_95th: float
     end_median: float
     end_95th: float
-
-
-@dataclass(frozen=True)
-class Delay:
-    """How late a checkpoint writes, fitted on the even clips, and what that mends on the odd ones."""
-
-    milliseconds: float
-    before: Errors
-    after: Errors
 
 
 @dataclass(frozen=True)
@@ -92,12 +76,15 @@ class Report:
     word_error_rate: float
     with_language_model: float | None
     """Word error rate of a beam search; None for families without a CTC head."""
+    delay_milliseconds: float
+    """How late it writes, by its calibration, which was fitted on other speech."""
     read: Errors
     aligned: Errors | None
     """None for families without a CTC head."""
-    delay: Delay
+    uncalibrated: Errors
+    """Of what is read without that."""
     confidence: list[Honesty]
-    """As it stands, then with the temperature fitted."""
+    """Of the odd clips, as it stands, then with the temperature that suits the even ones."""
 
 
 def main() -> None:
@@ -125,10 +112,11 @@ def report(name: str, model: SpeechModel, clips: Sequence[Said]) -> Report:
         clips=len(clips),
         word_error_rate=error_rate(clips, told),
         with_language_model=error_rate(clips, transcribe(model, clips, worded())) if ctc else None,
+        delay_milliseconds=1000 * model.calibration.delay_seconds,
         read=read_errors(clips, told, model.sample_rate),
         aligned=aligned_errors(model, clips) if ctc else None,
-        delay=delayed(model, clips, told),
-        confidence=honesty(model, clips) if ctc else [_honesty(1.0, judged(clips, told))],
+        uncalibrated=read_errors(clips, transcribe(model, clips, delay_seconds=0.0), model.sample_rate),
+        confidence=honesty(model, clips),
     )
 
 
@@ -139,30 +127,44 @@ def tables(reports: Sequence[Report]) -> str:
         ways = {
             "read": one.read,
             "aligned": one.aligned,
-            "odd clips": one.delay.before,
-            f"{one.delay.milliseconds:.0f} ms earlier": one.delay.after,
+            f"read, not {one.delay_milliseconds:.0f} ms earlier": one.uncalibrated,
         }
         for way, errors in ways.items():
             if errors is not None:
                 found = (errors.start_median, errors.start_95th, errors.end_median, errors.end_95th)
                 times.append((f"{one.checkpoint}, {way}", str(errors.words), *(f"{value:.0f}" for value in found)))
+    drawn: list[str] = []
     sure = [("confidence", "error rate", "with words known", "calibration error", "after scaling", "by")]
     for one in reports:
         known = "" if one.with_language_model is None else f"{one.with_language_model:.1%}"
-        first, last = one.confidence[0], one.confidence[-1]
-        scaled = (
-            (f"{last.expected_calibration_error:.3f}", f"{last.temperature:.2f}") if last is not first else ("", "")
+        first, last = one.confidence
+        before, after = (f"{each.expected_calibration_error:.3f}" for each in one.confidence)
+        sure.append((one.checkpoint, f"{one.word_error_rate:.1%}", known, before, after, f"{last.temperature:.2f}"))
+        drawn.append(
+            f"{one.checkpoint}: words that were so sure, and how many of them were right\n{diagram(first.bins)}"
         )
-        before = f"{first.expected_calibration_error:.3f}"
-        sure.append((one.checkpoint, f"{one.word_error_rate:.1%}", known, before, *scaled))
-    return f"{aligned(times)}\n\n{aligned(sure)}"
+    median, most, writer = GOALS
+    goals = (
+        f"goals: a median of {median:.0f} and a 95th percentile of {most:.0f}; of a decoder a median of {writer:.0f}"
+    )
+    return "\n\n".join([f"{aligned(times)}\n{goals}", aligned(sure), *drawn])
+
+
+def diagram(bins: Sequence[Bin]) -> str:
+    """Reliability as bars: what was right, and with a mark where it would be if confidence were honest."""
+    rows = [("said", "right", "words", "")]
+    for each in bins:
+        bar = list(f"{'#' * round(WIDE * each.right):{WIDE + 1}}")
+        bar[round(WIDE * each.confidence)] = "|"
+        rows.append((f"{each.confidence:.0%}", f"{each.right:.0%}", str(each.count), "".join(bar)))
+    return aligned(rows)
 
 
 def read_clips(corpus: Path) -> Iterator[Said]:
     """The corpus's sentences, in whatever form they lie there."""
     for truth in read_truth(corpus):
         if single(truth) and truth.kind != "keyword":
-            yield Said(heard(stored(corpus, truth))[0], truth.text, truth.words)
+            yield Said(heard(stored(corpus, truth))[0], truth.words)
 
 
 def worded() -> CtcSearch:
@@ -175,48 +177,13 @@ def worded() -> CtcSearch:
 
 def error_rate(clips: Sequence[Said], told: Sequence[Transcript]) -> float:
     """Of words, over all clips."""
-    return sum_edits(word_edits(clip.text, one.text) for clip, one in zip(clips, told, strict=True)).rate
-
-
-def transcribe(
-    model: SpeechModel, clips: Sequence[Said], search: CtcSearch | None = None, delay_seconds: float = 0.0
-) -> list[Transcript]:
-    """Every clip's transcript."""
-    told: list[Transcript] = []
-    for first in range(0, len(clips), BATCH):
-        samples = [clip.samples for clip in clips[first : first + BATCH]]
-        for one in model.transcribe(samples, search, delay_seconds=delay_seconds):
-            assert isinstance(one, Transcript)
-            told.append(one)
-    return told
-
-
-def matched(clip: Said, words: Sequence[Word]) -> Iterator[tuple[int | None, int | None]]:
-    """Which word of the truth each word stands for."""
-    yield from pair([word for word, *_ in clip.words], [word.text for word in words])
+    pairs = zip(clips, told, strict=True)
+    return sum_edits(word_edits(" ".join(word for word, *_ in clip.words), one.text) for clip, one in pairs).rate
 
 
 def read_errors(clips: Sequence[Said], told: Sequence[Transcript], sample_rate: int) -> Errors:
     """Of the words that were read right."""
-    return _errors([_distance(true, *edges, sample_rate) for true, edges in rightly(clips, told)])
-
-
-def rightly(clips: Sequence[Said], told: Sequence[Transcript]) -> Iterator[tuple[tuple[str, float, float], Edge]]:
-    """Each word that was read right, as it was said, and where it was read to begin and end."""
-    for clip, one in zip(clips, told, strict=True):
-        for i, j in matched(clip, one.words):
-            if i is not None and j is not None and clip.words[i][0] == one.words[j].text:
-                yield clip.words[i], (one.words[j].start, one.words[j].end)
-
-
-def delayed(model: SpeechModel, clips: Sequence[Said], told: Sequence[Transcript]) -> Delay:
-    """The delay of the even clips, taken off the odd ones."""
-    rate = model.sample_rate
-    even = list(rightly(clips[::2], told[::2]))
-    seconds = fit_delay([(a / rate, b / rate) for _, (a, b) in even], [(a, b) for (_, a, b), _ in even])
-    odd, before = clips[1::2], told[1::2]
-    after = transcribe(model, odd, delay_seconds=seconds)
-    return Delay(1000 * seconds, read_errors(odd, before, rate), read_errors(odd, after, rate))
+    return _errors([_distance(said, read) for said, read in rightly(clips, told, sample_rate)])
 
 
 def aligned_errors(model: SpeechModel, clips: Sequence[Said]) -> Errors:
@@ -227,8 +194,8 @@ def aligned_errors(model: SpeechModel, clips: Sequence[Said]) -> Errors:
         texts = [" ".join(word for word, *_ in clip.words) for clip in part]
         for clip, one in zip(part, model.align(model.frontend([c.samples for c in part]), texts), strict=True):
             assert isinstance(one, Alignment)
-            pairs = zip(clip.words, one.words, strict=True)
-            distances += [_distance(true, word.start, word.end, model.sample_rate) for true, word in pairs]
+            rate, pairs = model.sample_rate, zip(clip.words, one.words, strict=True)
+            distances += [_distance(said, (word.start / rate, word.end / rate)) for (_, *said), word in pairs]
     return _errors(distances)
 
 
@@ -237,7 +204,8 @@ def honesty(model: SpeechModel, clips: Sequence[Said]) -> list[Honesty]:
     even, odd = clips[::2], clips[1::2]
 
     def judge(part: Sequence[Said], temperature: float) -> Judged:
-        return judged(part, transcribe(model, part, CtcSearch(temperature=temperature)))
+        assert model.head.search is not None
+        return judged(part, transcribe(model, part, model.head.search(temperature=temperature)))
 
     fitted = fit_temperature(lambda temperature: judge(even, temperature), steps=10)
     return [_honesty(temperature, judge(odd, temperature)) for temperature in (1.0, fitted)]
@@ -258,8 +226,8 @@ def _honesty(temperature: float, said: Judged) -> Honesty:
     return Honesty(temperature, expected_calibration_error(*said), reliability(*said))
 
 
-def _distance(true: tuple[str, float, float], start: int, end: int, sample_rate: int) -> tuple[float, float]:
-    return 1000 * abs(start / sample_rate - true[1]), 1000 * abs(end / sample_rate - true[2])
+def _distance(said: Sequence[float], read: Sequence[float]) -> tuple[float, float]:
+    return 1000 * abs(read[0] - said[0]), 1000 * abs(read[1] - said[1])
 
 
 def _errors(distances: Sequence[tuple[float, float]]) -> Errors:
