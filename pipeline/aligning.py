@@ -150,7 +150,14 @@ def _aligned(model: SpeechModel, scribe: Scribe, recordings: Sequence[Heard]) ->
 
 def _told(found: Alignment) -> Fields:
     words = [
-        {"word": word.text, "start": word.start, "end": word.end, "confidence": word.score, "aligned": word.aligned}
+        {
+            "word": word.text,
+            "start": word.start,
+            "end": word.end,
+            "confidence": word.score,
+            "aligned": word.aligned,
+            "missing": word.missing or None,
+        }
         for word in found.words
     ]
     told = {

@@ -58,6 +58,7 @@ WORD = pa.struct(
         ("end", pa.int64()),
         ("confidence", pa.float32()),
         ("aligned", pa.bool_()),
+        ("missing", pa.string()),
     ]
 )
 EFFORT = pa.struct(

@@ -203,7 +203,7 @@ def _piece(key: Row, row: Row) -> Piece:
         core=(_number(key["core_begin"]), _number(key["core_end"])),
         total=_number(key["total"]),
         text=_text(row["text"]),
-        words=tuple(Word(w["word"], w["start"], w["end"], w["confidence"], w["aligned"]) for w in words or ()),  # type: ignore[attr-defined]
+        words=tuple(_word(word) for word in words or ()),  # type: ignore[attr-defined]
         labels={label["label"]: label["score"] for label in labels or ()},  # type: ignore[attr-defined]
         seconds=float(row["seconds"]),  # type: ignore[arg-type]
         alignment=row["alignment"],  # type: ignore[arg-type]
@@ -212,6 +212,10 @@ def _piece(key: Row, row: Row) -> Piece:
         file=_text(row["file"]),
         units=row["units"],  # type: ignore[arg-type]
     )
+
+
+def _word(told: Row) -> Word:
+    return Word(told["word"], told["start"], told["end"], told["confidence"], told["aligned"], told["missing"])  # type: ignore[arg-type]
 
 
 def _number(value: object) -> int:

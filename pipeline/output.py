@@ -18,7 +18,7 @@ Scalar = str | int | float | bool | None
 
 IDENTITY, PLANS, TRANSCRIPTS, RUNS = "run.json", "plan", "transcripts", "runs"
 PARQUET, JSON = ".parquet", ".json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the table of transcripts; raised when a column changes its meaning."""
 DESCRIPTIVE = ("model", "revision", "program")
 """Fields that say where words come from without deciding them: the same weights may lie under two names."""

@@ -105,10 +105,12 @@ WORD = pa.struct(
         ("end", pa.float64()),
         ("confidence", pa.float32()),
         ("aligned", pa.bool_()),
+        ("missing", pa.string()),
     ]
 )
-"""`aligned` is for words of a reference text: false where no token spells the word, so that its times are shared out
-between its neighbours."""
+"""The last two are for words of a reference text. `aligned` is false where no token spells the word, so that its times
+are shared out between its neighbours. `missing` are its characters that no token spells, null for none: a word is
+aligned by the others."""
 LABEL = pa.struct([("label", pa.string()), ("score", pa.float32())])
 SEGMENT = pa.struct(
     [

@@ -22,6 +22,8 @@ class Word(NamedTuple):
     confidence: float
     aligned: bool | None = None
     """Of a reference text's word: whether its times were heard."""
+    missing: str | None = None
+    """Of a reference text's word: its characters that no token spells."""
 
     @property
     def middle(self) -> int:
@@ -150,6 +152,7 @@ def _segment(words: Sequence[Word], rate: int) -> Row:
                 "end": word.end / rate,
                 "confidence": word.confidence,
                 "aligned": word.aligned,
+                "missing": word.missing,
             }
             for word in words
         ],

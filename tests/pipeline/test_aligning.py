@@ -22,9 +22,10 @@ from models.transcript import Scribe
 from pipeline import aligning
 from pipeline.aligning import Aligned, Aligning, verdict
 from pipeline.audio import AudioRules, segments
-from pipeline.batches import Ready, pack
+from pipeline.batches import Ready, census, pack
 from pipeline.bucketing import Buckets
 from pipeline.features import features
+from pipeline.gathering import Gathering
 from pipeline.inference import Device, Listener
 from pipeline.references import References, ReferencesError
 from pipeline.schema import Recording
@@ -198,6 +199,19 @@ def test_a_text_that_is_not_the_audios_is_told(change: object, said: str, model:
     (found,) = model.align(model.frontend([clip]), [change(truth.text)])  # type: ignore[operator]
     assert isinstance(found, Alignment)
     assert verdict(found) == said
+
+
+def test_what_no_token_spells_is_in_the_table_even_inside_a_word(model: SpeechModel) -> None:
+    truth = next(truth for truth in read_truth(DEMO / "corpus") if truth.file.startswith("loose/flac"))
+    first, second, *rest = truth.text.split()
+    inside = f"{first[0]}7{first[1:]}"
+    pieces = read(truth.file, " ".join([inside, "1984", second, *rest]), 0, model.frontend)
+    heard = Listener(Device(LASR, task=Aligning()))(pack([*pieces, census("s", 1)]))
+    (shard,) = Gathering(Making("model", "run", 16_000, stitch=Aligned())).take(heard)
+    (row,) = shard.table.to_pylist()
+    told = [(word["word"], word["aligned"], word["missing"]) for part in row["segments"] for word in part["words"]]
+    assert told[:2] == [(inside, True, "7"), ("1984", False, "1984")]
+    assert told[2:] == [(word, True, None) for word in (second, *rest)]
 
 
 def test_a_row_says_what_was_aligned_and_what_was_not() -> None:

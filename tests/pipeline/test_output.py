@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.output import (
+    SCHEMA_VERSION,
     Identity,
     OutputDiffersError,
     add_generation,
@@ -56,7 +57,7 @@ def test_every_difference_is_named_with_both_values(disk: Store) -> None:
     ]
 
 
-@pytest.mark.parametrize("change", [{"weights": "x"}, {"options": {}}, {"schema": 2}])
+@pytest.mark.parametrize("change", [{"weights": "x"}, {"options": {}}, {"schema": SCHEMA_VERSION + 1}])
 def test_the_fingerprint_follows_what_decides_words(change: dict[str, object]) -> None:
     assert replace(IDENTITY, **change).fingerprint != IDENTITY.fingerprint
     assert replace(IDENTITY, model="elsewhere", program="9").fingerprint == IDENTITY.fingerprint
