@@ -79,7 +79,8 @@ def counted(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _found(rows: int, containers: int) -> str:
-    return f"{rows - containers:,} recordings" + (f" and {containers:,} containers" if containers else "")
+    known = {"recording": rows - containers, "container": containers}
+    return " and ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in known.items() if count)
 
 
 def following(store: Store) -> int:

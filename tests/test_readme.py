@@ -17,7 +17,7 @@ from jobs.cli import app
 from jobs.demo.truth import read_truth
 from jobs.exits import FAILED_ROWS, FINE
 from pipeline.storage import Store
-from tests.readme import README, ROOT, commands, lines, section
+from tests.readme import README, ROOT, blocks, commands, lines, section
 
 CORPUS, CHECKPOINTS = ROOT / "jobs" / "demo" / "corpus", ROOT / "jobs" / "demo" / "checkpoints"
 SPOKEN = ("flac-00.flac", "flac-01.flac", "opus-00.opus")
@@ -104,6 +104,19 @@ def test_the_commands_of_the_command_line_run_one_after_the_other(workplace: Pat
     assert (workplace / "texts").is_dir()
     assert (workplace / "scores.csv").is_file()
     assert (workplace / "out" / "flagged").is_dir()
+
+
+@pytest.mark.ray
+def test_the_jobs_run_in_python_as_they_stand(workplace: Path) -> None:
+    (program,) = [block for block in blocks(README, "python") if "from jobs" in block]
+    (workplace / "job.py").write_text(f"{program}assert verdict.whole, verdict.problems\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "job.py"], env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("{'ok': 3, 'empty': 0, 'skipped': 0, 'failed': 1} ")
+    assert len(list((workplace / "heard-texts" / "srt").rglob("*.srt"))) == 3
 
 
 @pytest.mark.slow

@@ -114,6 +114,6 @@ def test_planning_tells_how_much_it_has_found(monkeypatch: pytest.MonkeyPatch) -
         assert list(counted([])) == []
     assert screen.getvalue().splitlines() == [
         "steno: planning: 2 recordings so far",
-        "steno: planning: 2 recordings and 1 containers so far",
-        "steno: planned: 2 recordings and 1 containers",
+        "steno: planning: 2 recordings and 1 container so far",
+        "steno: planned: 2 recordings and 1 container",
     ]
