@@ -7,8 +7,10 @@ import torch
 
 from models import SpeechModel
 
-CLIP, MOST = 5.0, 8
-"""Seconds of a clip, and clips of the largest batch: what a batch holds on a CPU."""
+CLIP = 5.0
+"""Seconds of a clip."""
+MOST = {"cpu": 8, "cuda": 32}
+"""Clips of the largest batch: what a run's batches hold there."""
 ENOUGH = 3.0
 """Seconds after which no larger batch is tried."""
 
@@ -33,7 +35,7 @@ def pace(model: SpeechModel) -> Pace:
     began, clips, took = time.monotonic(), 1, 0.0
     while True:
         took = _seconds(model, clips)
-        if clips >= MOST or time.monotonic() - began > ENOUGH:
+        if clips >= MOST[model.device.type] or time.monotonic() - began > ENOUGH:
             return Pace(clips * CLIP / took, _where(model.device))
         clips *= 2
 

@@ -106,6 +106,7 @@ def test_the_commands_of_the_command_line_run_one_after_the_other(workplace: Pat
     assert (workplace / "out" / "flagged").is_dir()
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_the_jobs_run_in_python_as_they_stand(workplace: Path) -> None:
     (program,) = [block for block in blocks(README, "python") if "from jobs" in block]
