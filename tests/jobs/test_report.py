@@ -74,6 +74,18 @@ def test_the_figures_are_the_tables(output: str) -> None:
     assert "Truncated failed audio 1" in said and "it breaks off" in said
 
 
+def test_the_charts_are_those_of_the_run_and_of_its_rows(output: str) -> None:
+    written = page(output)
+    drawn = re.findall(r"<figcaption><b>([^<]+)</b>.*?(<svg .*?</svg>)", written, re.DOTALL)
+    titles = [title for title, _ in drawn]
+    assert titles[:2] == ["Speed over time", "Idle share of the pools"]
+    assert titles[2:] == ["Length", "Confidence", "Word error rate", "Character error rate"]
+    assert all("<path" in drawing for _, drawing in drawn)
+    told = plain(written)
+    assert "3 recordings, 3.0 s on average" in told
+    assert "Of 2 rows with a reference; 50% are exactly right" in told
+
+
 @pytest.mark.parametrize(("cost", "said"), [(12.5, "12.50 100"), (0.00025, "0.00025 0.002"), (0.0, "0 0")])
 def test_a_run_that_knows_prices_says_what_it_cost(cost: float, said: str, output: str) -> None:
     record_run(Store(output), RUN, {**record({"ok": 3, "failed": 1}), "cost": cost})
