@@ -1,6 +1,5 @@
 """Synthetic speech: known words in known places."""
 
-import ctypes.util
 import subprocess
 import sys
 from itertools import islice, pairwise
@@ -13,10 +12,8 @@ from jobs.demo.espeak import EspeakError, Manner, Spoken, espeak
 from jobs.demo.grammar import sentences
 from jobs.demo.lessons import CLIPS, SILENCE, lessons
 from jobs.demo.speech import HELD_OUT_VARIANTS, SAMPLE_RATE, TRAINING_VARIANTS, Room, Utterance, draw_room, record
+from tests.jobs.demo.speaking import needs_espeak
 
-needs_espeak = pytest.mark.skipif(
-    ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed; only the demo's recipe needs it"
-)
 QUIET = Room(0.3, 0.3, 0.5, noise_decibels=90, colour=0, reverberation=0, dullness=0)
 
 
