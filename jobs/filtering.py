@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from jobs.clipping import clipped, share
 from jobs.destination import closed
 from jobs.finished import Finished, opened
+from jobs.laid import Laid, laid_by, read_laid
 from jobs.options_filter import Filter
 from jobs.plans import Plans, read_plans
 from jobs.refusals import SetupError
@@ -52,6 +53,8 @@ class Filtered:
     """Rows by flag; a row may have several."""
     examples: dict[str, str] = field(default_factory=dict)
     """A recording of each flag."""
+    unaligned: int = 0
+    """Rows with a text that the output of steno align, where one was named, knows nothing of."""
     unheard: int = 0
     """Rows with a text whose clipping was asked for and could not be measured."""
 
@@ -64,9 +67,11 @@ class Filtered:
             f"{self.seconds / 3600:.2f} hours); {clean:,} have no flag."
         )
         unheard = f"The clipping of {self.unheard:,} rows is not known: their audio cannot be read any more."
+        unaligned = f"Of {self.unaligned:,} rows with a text the alignment says nothing: they can earn no ctc_loss."
+        doubts = [unaligned if self.unaligned else "", unheard if self.unheard else ""]
         query = f"duckdb -c \"FROM '{self.to.rstrip('/')}/*.parquet' WHERE len(flags) = 0\""
         shown = [aligned([("flag", "rows", "for example"), *lines])] if lines else []
-        told = [self.note, said, *shown, unheard if self.unheard else "", f"All rows, with their flags:\n  {query}"]
+        told = [self.note, said, *shown, *doubts, f"All rows, with their flags:\n  {query}"]
         return "\n".join(filter(None, told))
 
     def record(self) -> dict[str, object]:
@@ -76,22 +81,23 @@ class Filtered:
 
 def filter_rows(options: Filter) -> Filtered:
     """Write the flagged table; `SetupError` says why there is none."""
-    found, target = _ready(options)
+    found, target, alignment = _ready(options)
+    laid = None if alignment is None else read_laid(alignment.store)
     plans = read_plans(found.store) if options.clipping else None
-    told = Filtered(options.output, options.place, found.note)
+    told = Filtered(options.output, options.place, _notes(found, alignment))
     for shard, parts in groupby(by_shard(found.store), key=lambda each: each[0]):
         heard = _clipped(plans, shard)
         sink = io.BytesIO()
         with pq.ParquetWriter(sink, FLAGGED, compression="zstd") as writer:
-            for table in _flagged((part for _, part in parts), heard, options, told):
+            for table in _flagged(_beside(laid, (part for _, part in parts), told), heard, options, told):
                 if len(table):
                     writer.write_table(table)
         target.put(f"{shard}{PARQUET}", sink.getvalue())
     return told
 
 
-def _ready(options: Filter) -> tuple[Finished, Store]:
-    problems, found, target = options.flaws(), None, None
+def _ready(options: Filter) -> tuple[Finished, Store, Finished | None]:
+    problems, found, target, alignment = options.flaws(), None, None, None
     try:
         found = opened(options.output)
         if found.textless:
@@ -99,13 +105,30 @@ def _ready(options: Filter) -> tuple[Finished, Store]:
     except SetupError as error:
         problems += error.problems
     try:
+        alignment, wrong = (None, []) if options.alignment is None else laid_by(options.alignment)
+        problems += wrong
+    except SetupError as error:
+        problems += [f"alignment: {problem}" for problem in error.problems]
+    try:
         target = Store(options.place)
         problems += list(_apart(options)) or ([] if problems else list(closed(target)))
     except StoreError as error:
         problems.append(f"to: {error}")
     if problems or found is None or target is None:
         raise SetupError(problems)
-    return found, target
+    return found, target, alignment
+
+
+def _notes(found: Finished, alignment: Finished | None) -> str:
+    of_that = f"Of the alignment: {alignment.note}" if alignment is not None and alignment.note else ""
+    return "\n".join(filter(None, [found.note, of_that]))
+
+
+def _beside(laid: Laid | None, parts: Iterable[pa.Table], told: Filtered) -> Iterator[pa.Table]:
+    for part in parts:
+        rows, missing = (part, 0) if laid is None else laid.beside(part)
+        told.unaligned += missing
+        yield rows
 
 
 def _apart(options: Filter) -> Iterator[str]:

@@ -16,6 +16,9 @@ class Filter:
     _: KW_ONLY
     to: str | None = None
     """The folder or URL for the flagged table; without it, `flagged` in the output."""
+    alignment: str | None = None
+    """The folder or URL that steno align wrote of the same recordings: what it found of each counts as if it stood in
+    this output, so that error rate and CTC loss are known together."""
     max_wer: float = 0.5
     """Flag `error_rate`: word errors for each word of the reference, where the table has one."""
     max_ctc_loss: float = 2.0
