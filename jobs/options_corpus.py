@@ -38,6 +38,13 @@ class Corpus:
     tars: Annotated[str | None, READING] = None
     """The tars of a tarred NeMo manifest, numbered as in `audio__OP_0..127_CL_.tar` or `audio_{0..127}.tar`; without
     it, `audio_<shard_id>.tar` beside the manifest."""
+    tar_bytes: Annotated[int, READING] = 4 << 30
+    """A tar larger than this is split at members into shards of about a quarter of it."""
+    parquet_bytes: Annotated[int, READING] = 512 << 20
+    """A Parquet file larger than this is split into its row groups."""
+    catalogue: Annotated[int, READING] = 2_000_000
+    """Objects below a manifest's folder that may be listed to learn sizes and changes; where there are more, and at 0,
+    none is."""
 
     @property
     def told(self) -> Mapping[str, str | tuple[str, ...]]:
@@ -52,5 +59,8 @@ class Corpus:
             for url in urls:
                 if url.lower().startswith("memory://"):
                     yield f"{name} {url}: memory is each process's own, and workers would find nothing there: use files"
-        if self.shard_size < 1:
-            yield f"shard_size is {self.shard_size}: it must be 1 or more"
+        for name in ("shard_size", "tar_bytes", "parquet_bytes"):
+            if (value := getattr(self, name)) < 1:
+                yield f"{name} is {value}: it must be 1 or more"
+        if self.catalogue < 0:
+            yield f"catalogue is {self.catalogue}: it must be 0 or more"

@@ -93,10 +93,13 @@ def rules(options: Work) -> PlanRules:
     return PlanRules(
         options.format,
         options.shard_size,
+        options.tar_bytes,
+        options.parquet_bytes,
         roots=options.roots,
         audio_column=options.audio_column,
         reference_column=options.reference_column,
         tars=options.tars,
+        catalogue=options.catalogue,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.options import Incremental, Transcribe, Work
-from jobs.planning import Growing, Once, add
+from jobs.planning import Growing, Once, add, rules
+from pipeline.inputs.found import PlanRules
 from pipeline.inputs.rows import unpacked
 from pipeline.output import generations, plan_name
 from pipeline.planfile import read_plan
@@ -108,3 +110,11 @@ def test_a_root_whose_address_holds_a_password_is_refused(ask: Ask, tmp_path: Pa
     folder = written(tmp_path / "in", {"a.wav": clip(1)})
     (problem,) = Once(ask(folder, roots=("s3://key:secret@bucket/audio",))).flaws(None)
     assert problem.startswith("input: roots: ") and "credentials do not belong in an address" in problem
+
+
+def test_how_shards_are_made_is_as_the_plan_makes_them_and_can_be_set(ask: Ask, tmp_path: Path) -> None:
+    assert rules(ask(tmp_path)) == PlanRules()
+    sizes = {"shard_size": 2, "tar_bytes": 3, "parquet_bytes": 4, "catalogue": 0}
+    assert rules(replace(ask(tmp_path), **sizes)) == PlanRules(**sizes)  # type: ignore[arg-type]
+    found = replace(ask(tmp_path), shard_size=0, tar_bytes=0, parquet_bytes=0, catalogue=-1).flaws()
+    assert [said.partition(" is ")[0] for said in found] == ["shard_size", "tar_bytes", "parquet_bytes", "catalogue"]
