@@ -26,7 +26,7 @@ class OutputHeldError(SetupError):
 
 def refused(error: Exception, manner: Manner) -> int:
     """Say why it cannot be done, each reason on a line, for people or for programs."""
-    problems = [scrub(line) for line in (error.problems if isinstance(error, SetupError) else [str(error)])]
+    problems = reasons(error)
     if manner.as_json:
         print(json.dumps({"problems": problems}, indent=2))
     with journal(manner):
@@ -35,3 +35,8 @@ def refused(error: Exception, manner: Manner) -> int:
         for problem in problems:
             log.tell(problem, level=logging.ERROR)
     return HELD if isinstance(error, OutputHeldError | LeaseLost) else UNUSABLE
+
+
+def reasons(error: Exception) -> tuple[str, ...]:
+    """Each by itself, and without credentials."""
+    return tuple(scrub(line) for line in (error.problems if isinstance(error, SetupError) else [str(error)]))

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from types import FrameType
 
-from jobs.exits import FAILED_ROWS, FINE, INTERRUPTED
+from jobs.ending import Course
+from jobs.exits import BROKEN, FAILED_ROWS, FINE, INTERRUPTED
 from jobs.increment import night, recorded, run_id
 from jobs.journal import flaws, journal, progress
 from jobs.options import Incremental, Manner, Retry, Work
@@ -15,7 +16,7 @@ from jobs.options_looking import Reporting
 from jobs.outcome import Outcome, look
 from jobs.planning import Growing, Once, Planning
 from jobs.preview import preview
-from jobs.refusals import SetupError, refused
+from jobs.refusals import SetupError, reasons, refused
 from jobs.reporting import report
 from jobs.retrying import planned_again
 from jobs.summary import summary
@@ -46,6 +47,7 @@ def run(options: Work, task: Task, manner: Manner, planning: Planning | None = N
 
 
 def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: str) -> int:
+    course, code = Course(options, run_id), BROKEN
     try:
         if problems := list(flaws(manner)):
             raise SetupError(problems)
@@ -54,12 +56,17 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
                 return _preview(options, task, manner, planning)
             with progress(manner) as watch:
                 done = carry_out(options, task, watch, planning, run_id)
-            return told(done, manner)
+            code = told(done, manner)
     except STOPPED as error:
-        return refused(error, manner)
+        course.problems = reasons(error)
+        code = refused(error, manner)
     except KeyboardInterrupt:
         log.tell(f"stopped. What is in {options.output} stands; the same command goes on from there.", level=NOTICE)
-        return INTERRUPTED
+        code = INTERRUPTED
+    finally:
+        if not manner.dry_run:
+            course.end(code)
+    return code
 
 
 def grow(options: Incremental, manner: Manner) -> int:
@@ -87,14 +94,15 @@ def again(options: Retry, manner: Manner) -> int:
 def told(done: Report, manner: Manner) -> int:
     """Say what a run did and what the table holds now; the exit code."""
     outcome = look(Store(done.output))
+    code = FAILED_ROWS if outcome.counts[FAILED] and not manner.failed_ok else FINE
     page = _page(done, outcome)
     if manner.as_json:
-        print(json.dumps({**asdict(done), "page": page, "table": asdict(outcome)}, indent=2))
+        print(json.dumps({**asdict(done), "exit_code": code, "page": page, "table": asdict(outcome)}, indent=2))
     else:
         print(summary(done, outcome))
         if page:
             print(f"\nThe report is a page for a browser:\n  {page}")
-    return FAILED_ROWS if outcome.counts[FAILED] and not manner.failed_ok else FINE
+    return code
 
 
 def _page(done: Report, outcome: Outcome) -> str | None:

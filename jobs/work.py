@@ -20,7 +20,7 @@ from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
 from pipeline.log import RUN, STEP, tell
 from pipeline.meters import Meters
-from pipeline.output import OutputDiffersError, claim, read_run, record_run
+from pipeline.output import DONE, OutputDiffersError, claim, read_run, record_run
 from pipeline.passes import Passes, missing_shards
 from pipeline.prices import Bill, Prices
 from pipeline.reading import Rules
@@ -71,6 +71,10 @@ class Report:
     """The same for an hour of audio."""
     forecast: Compared | None = None
     """What a dry run had foretold, beside what came."""
+    ended: str = DONE
+    """How; of others than done, the record is a `jobs.ending.Ending`."""
+    exit_code: int | None = None
+    """What the command ended with, where it was a command."""
 
     @property
     def failed(self) -> int:

@@ -3,7 +3,7 @@
 run.json                     what makes its words: model and options; written once, and every later run is held to it
 plan/000001.parquet          what there was to read, one file per generation
 transcripts/<shard>.parquet  one per shard; a file that exists is finished work
-runs/<run_id>.json           what each run did
+runs/<run_id>.json           what each run did, and how it ended
 lease.json                   who is writing now
 """
 
@@ -18,6 +18,8 @@ Scalar = str | int | float | bool | None
 
 IDENTITY, PLANS, TRANSCRIPTS, RUNS = "run.json", "plan", "transcripts", "runs"
 PARQUET, JSON = ".parquet", ".json"
+DONE = "done"
+"""How a run ended that came to its end, as its record says it; one of an earlier version says nothing."""
 SCHEMA_VERSION = 2
 """Of the table of transcripts; raised when a column changes its meaning."""
 DESCRIPTIVE = ("model", "revision", "program")
@@ -135,12 +137,15 @@ def read_run(store: Store, run_id: str) -> dict[str, object] | None:
     if all(entry.uri != name for entry in store.names(RUNS)):
         return None
     record: dict[str, object] = json.loads(store.read(name))
-    return record
+    return record if _is_done(record) else None
 
 
 def read_runs(store: Store) -> Iterator[dict[str, object]]:
-    """What each run did, in the order of their names."""
+    """What each run did that came to its end, in the order of their names."""
     for entry in store.names(RUNS):
-        if entry.uri.endswith(JSON):
-            record: dict[str, object] = json.loads(store.read(entry.uri))
+        if entry.uri.endswith(JSON) and _is_done(record := json.loads(store.read(entry.uri))):
             yield record
+
+
+def _is_done(record: Mapping[str, object]) -> bool:
+    return record.get("ended", DONE) == DONE

@@ -1,0 +1,97 @@
+"""Every end of a run leaves a record with its exit code, and only a run that is done counts as done."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.cli import main
+from jobs.demo.__main__ import CORPUS, MODEL
+from jobs.exits import BROKEN, FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
+from pipeline.lease import Lease
+from pipeline.passes import Passes
+from pipeline.storage import Store
+from tests.faults.runs import engineless
+
+DATE = "2026-11-20"
+
+
+@pytest.fixture(autouse=True)
+def here() -> Iterator[None]:
+    """Without the engine."""
+    with engineless():
+        yield
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> list[str]:
+    """A night of two recordings, one of them broken."""
+    inputs = [str(CORPUS / "loose" / "flac-00.flac"), str(CORPUS / "broken" / "letter.flac")]
+    words = ["incremental", "--inputs", inputs[0], "--inputs", inputs[1], "-o", str(tmp_path / "out")]
+    return [*words, "-m", str(MODEL), "--cpus", "1", "--date", DATE]
+
+
+def records(tmp_path: Path) -> list[tuple[str, str, int]]:
+    """Name, end and exit code of each run, by its name."""
+    found = [(path.stem, json.loads(path.read_text())) for path in sorted((tmp_path / "out" / "runs").glob("*.json"))]
+    return [(name, record["ended"], record["exit_code"]) for name, record in found]
+
+
+def test_a_run_that_is_done_says_with_which_code(
+    asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*asked, "--json"]) == FAILED_ROWS
+    assert json.loads(capsys.readouterr().out)["exit_code"] == FAILED_ROWS
+    ((name, *told),) = records(tmp_path)
+    assert told == ["done", FAILED_ROWS]
+    assert main([*asked, "--failed-ok"]) == FINE
+    assert records(tmp_path) == [(name, "done", FAILED_ROWS)], "the night was done before, and is not done again"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"), [(KeyboardInterrupt, INTERRUPTED, "interrupted"), (ZeroDivisionError, BROKEN, "broken")]
+)
+def test_a_run_that_is_stopped_or_breaks_leaves_a_record_that_the_next_replaces(
+    error: type[BaseException], code: int, said: str, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Passes) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Passes, "run", fail)
+        assert main(asked) == code
+    ((name, *told),) = records(tmp_path)
+    assert told == [said, code]
+    assert main(["retry", str(tmp_path / "out")]) == UNUSABLE, "no run has come to its end"
+    assert main(asked) == FAILED_ROWS
+    assert records(tmp_path) == [(name, "done", FAILED_ROWS)]
+
+
+def test_a_refusal_is_recorded_where_there_is_an_output_and_leaves_nothing_elsewhere(
+    asked: list[str], tmp_path: Path
+) -> None:
+    other = [*asked, "--channels", "first"]
+    assert main([*asked, "--window", "0"]) == UNUSABLE
+    assert records(tmp_path) == []
+    assert main(asked) == FAILED_ROWS
+    ((first, *_),) = records(tmp_path)
+    assert main(other) == UNUSABLE
+    ((refused, *told),) = [record for record in records(tmp_path) if record[0] != first]
+    assert told == ["refused", UNUSABLE]
+    record = json.loads((tmp_path / "out" / "runs" / f"{refused}.json").read_text())
+    assert record["settings"]["channels"] == "first"
+    assert "option channels" in record["problems"][0]
+
+
+def test_who_is_turned_away_leaves_the_holders_record_alone(asked: list[str], tmp_path: Path) -> None:
+    assert main([*asked[:-1], "2026-11-19"]) == FAILED_ROWS
+    before = records(tmp_path)
+    with Lease(Store(str(tmp_path / "out")), "the-other", beat=0.5, expiry=60):
+        assert main(asked) == HELD
+    assert main(asked) == FAILED_ROWS
+    held, done = (
+        record for record in sorted(records(tmp_path), key=lambda each: each[1] == "done") if record not in before
+    )
+    assert held[1:] == ("turned away", HELD)
+    assert held[0].startswith(f"{done[0]}-held-")
