@@ -17,8 +17,9 @@ from pipeline.storage import Store, StoreError
 from pipeline.tally import Tally
 
 NAME = "forecast.json"
-START = 10.0
-"""Seconds until a cluster of this machine alone has workers, beside the loading of the model."""
+START, SWAY = 20.0, 8.0
+"""Seconds until a cluster of this machine alone has workers, beside the loading of the model, and how far they may be
+off: on two cores the engine alone took 19 s to its first batch, and with HuBERT base, loaded twice at once, 28 s."""
 UNSURE = 0.15
 """What the clock is mistaken by on a sample of seconds, as a share."""
 
@@ -45,6 +46,8 @@ class Forecast:
     """Whether the run will be on other machines than the one that measured."""
     weight: int
     """Bytes of audio that were left to do."""
+    unpriced: bool = False
+    """Whether prices were given, and none for the machines that were reckoned with."""
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Lines of a table for people."""
@@ -58,6 +61,8 @@ class Forecast:
                 "",
                 f"{self.cost:.4g} by the given prices, {3600 * self.cost / self.audio_seconds:.4g} an hour of audio",
             )
+        if self.unpriced:
+            yield "", "what it costs is unknown: no price is for such a machine, gpu=2.5 or cpu=0.04, say"
         yield "measured", f"{self.recordings} recordings read, {clock(self.heard)} of them heard, on this machine"
         if self.elsewhere:
             yield "", "the cluster's machines may be faster or slower, and its time to start is not known"
@@ -88,7 +93,7 @@ def foretold(survey: Survey, found: Measured, resources: Resources, hourly: floa
         audio_seconds=audio,
         audio_error=error,
         wall_seconds=wall,
-        wall_error=math.hypot(error, UNSURE),
+        wall_error=math.hypot(error, UNSURE, SWAY / wall),
         cost=None if hourly is None else hourly * wall / 3600,
         recordings=len(found.sizes),
         heard=found.heard,

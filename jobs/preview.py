@@ -21,7 +21,7 @@ from pipeline.log import STEP, tell
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Planned, read_plan, write_plan
 from pipeline.prices import CPU, GPU, Prices
-from pipeline.resources import Asked, UnfitError
+from pipeline.resources import Asked, Resources, UnfitError
 from pipeline.resources import resources as resources_of
 from pipeline.storage import Store
 from pipeline.tasks import Task
@@ -107,7 +107,7 @@ def _gone(planning: Planning, store: Store) -> int:
 
 def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     """What the rest takes, by a sample that is read and heard here."""
-    here = {"CPU": float(options.cpus or os.cpu_count() or 1), "GPU": float(torch.cuda.device_count())}
+    here = {"CPU": _cores(options), "GPU": float(torch.cuda.device_count())}
     try:
         resources = resources_of([here], _asked(options))
     except UnfitError as error:
@@ -117,9 +117,28 @@ def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     tell("reading and hearing a sample, to tell how long it takes", level=STEP)
     found = measured(survey.sample, ready.audio, buckets(options, resources), where)
     torch.set_num_threads(before)
-    kind = GPU if here["GPU"] else CPU
-    hourly = Prices(options.prices).of((kind,)) if options.prices else None
-    return foretold(survey, found, resources, hourly, elsewhere=options.address is not None)
+    hourly = _hourly(options, resources)
+    told = foretold(survey, found, resources, hourly, elsewhere=options.address is not None)
+    return replace(told, unpriced=bool(options.prices) and hourly is None)
+
+
+def _hourly(options: Work, resources: Resources) -> float | None:
+    """What the machines of the whole pool cost an hour; None where no price is for their kind.
+
+    Of a cluster nothing is known but how many models there shall be: its machines are taken to be of this one's kind,
+    with a model on each core or GPU, one GPU a machine, and a head beside them, which is a machine without a GPU.
+    """
+    prices, models = Prices(options.prices), resources.listeners[1]
+    there = bool(resources.listener_gpus) or (options.address is not None and options.device == "cuda")
+    machine, head = prices.of((GPU if there else CPU,)), prices.of((CPU,)) or 0.0
+    if machine is None or options.address is None:
+        return machine
+    each = 1 if there else max(1, int(_cores(options)))
+    return head + machine * -(-models // each)
+
+
+def _cores(options: Work) -> float:
+    return float(options.cpus or os.cpu_count() or 1)
 
 
 def _asked(options: Work) -> Asked:

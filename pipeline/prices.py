@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.log import NOTICE, tell
 from pipeline.tally import Tally
 
 HOUR = 3600.0
@@ -25,13 +26,17 @@ class Prices:
 
     per_hour: Mapping[str, float]
 
-    def of(self, node: Names) -> float:
-        """Per hour of this node: by the first of its names that has a price, else nothing."""
-        return next((self.per_hour[name] for name in node if name in self.per_hour), 0.0)
+    def of(self, node: Names) -> float | None:
+        """Per hour of this node: by the first of its names that has a price; None where none has."""
+        return next((self.per_hour[name] for name in node if name in self.per_hour), None)
 
     def together(self, nodes: Iterable[Names]) -> float:
-        """Per hour of all of them."""
-        return sum(map(self.of, nodes))
+        """Per hour of all of them; what has no price counts as nothing, as `unpriced` tells."""
+        return sum(self.of(node) or 0.0 for node in nodes)
+
+    def unpriced(self, nodes: Iterable[Names]) -> set[str]:
+        """What the nodes without a price are called, each by its most telling name."""
+        return {node[0] for node in nodes if self.per_hour and self.of(node) is None}
 
 
 class Bill:
@@ -39,16 +44,23 @@ class Bill:
 
     def __init__(self, prices: Prices, nodes: Callable[[], Iterable[Names]]) -> None:
         self.prices, self.nodes = prices, nodes
-        self._looked, self._rate = time.monotonic(), prices.together(nodes())
-        self._owed = 0.0
+        self._owed, self._missed = 0.0, set[str]()
+        self._look()
 
     def __call__(self, tally: Tally) -> None:
         """Bring the tally up to date."""
         now = time.monotonic()
         if now - self._looked >= EVERY:
             self._owed += self._since(now)
-            self._looked, self._rate = now, self.prices.together(self.nodes())
+            self._look()
         tally.cost = self._owed + self._since(now)
+
+    def _look(self) -> None:
+        there = list(self.nodes())
+        self._looked, self._rate = time.monotonic(), self.prices.together(there)
+        for name in sorted(self.prices.unpriced(there) - self._missed):
+            tell(f"no price is for a node called {name}: it counts as free (--price {name}=0.5, say)", level=NOTICE)
+            self._missed.add(name)
 
     def _since(self, now: float) -> float:
         return self._rate * (now - self._looked) / HOUR

@@ -1,6 +1,8 @@
 """A sample is extrapolated to the whole, says how sure it is, and is held against what came."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,17 +14,20 @@ import soundfile
 from jobs.cli import main
 from jobs.demo.__main__ import CORPUS, MODEL
 from jobs.exits import FINE
-from jobs.forecast import Forecast, compared, extent, foretold, keep, kept
+from jobs.forecast import START, Forecast, compared, extent, foretold, keep, kept
 from jobs.measuring import Measured, measured
 from jobs.survey import EACH, SAMPLE, Survey
 from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
 from pipeline.inference import Device
+from pipeline.output import read_runs
 from pipeline.plan import plan
 from pipeline.resources import Resources
 from pipeline.schema import PLAN
 from pipeline.storage import Store
 from pipeline.tally import Tally
+
+ROOT = Path(__file__).parents[2]
 
 
 def shard(number: int, rows: Sequence[tuple[float | None, int | None]], error: str | None = None) -> pa.Table:
@@ -79,11 +84,11 @@ def test_time_and_cost_are_those_of_the_slowest_stage() -> None:
         pool = Resources(readers, listeners=(1, listeners), listener_gpus=1.0)
         return foretold(survey, found, pool, 2.0, elsewhere=False).wall_seconds
 
-    assert wall(1, 1) == pytest.approx(10 + 2 + 1_800)
-    assert wall(4, 1) == pytest.approx(10 + 2 + 450)
-    assert wall(100, 1) == pytest.approx(10 + 2 + 360), "then reading is what everything waits for"
+    assert wall(1, 1) == pytest.approx(START + 2 + 1_800)
+    assert wall(4, 1) == pytest.approx(START + 2 + 450)
+    assert wall(100, 1) == pytest.approx(START + 2 + 360), "then reading is what everything waits for"
     one = Resources(listener_gpus=1.0)
-    assert foretold(survey, found, one, 2.0, elsewhere=False).cost == pytest.approx(2 * 1_812 / 3_600)
+    assert foretold(survey, found, one, 2.0, elsewhere=False).cost == pytest.approx(2 * (START + 1_802) / 3_600)
     assert foretold(survey, found, one, None, elsewhere=False).cost is None
 
 
@@ -93,8 +98,8 @@ def test_on_one_machine_reading_and_hearing_share_its_cores() -> None:
     crowded = Resources(readers=1, reader_cpus=0.5, listeners=(1, 1), listener_cpus=1.5)
     assert crowded.listener_threads == 2
     here = foretold(survey, found, crowded, None, elsewhere=False)
-    assert here.wall_seconds == pytest.approx(10 + 3_600 * (2 * 0.5 + 0.2) / 2)
-    assert foretold(survey, found, crowded, None, elsewhere=True).wall_seconds == pytest.approx(10 + 3_600 * 0.5)
+    assert here.wall_seconds == pytest.approx(START + 3_600 * (2 * 0.5 + 0.2) / 2)
+    assert foretold(survey, found, crowded, None, elsewhere=True).wall_seconds == pytest.approx(START + 3_600 * 0.5)
 
 
 def test_recordings_are_really_read_and_heard(tmp_path: Path) -> None:
@@ -127,9 +132,63 @@ def test_a_dry_run_foretells_and_starts_nothing(
     assert main([*asked, "--json"]) == FINE
     told = json.loads(capsys.readouterr().out)["forecast"]
     assert told["audio_seconds"] == pytest.approx(12.0, rel=0.02)
-    assert told["wall_seconds"] > 10 and told["cost"] == pytest.approx(told["wall_seconds"] / 3600)
+    assert told["wall_seconds"] > START and told["cost"] == pytest.approx(told["wall_seconds"] / 3600)
     assert kept(Store(str(tmp_path / "out"))) == Forecast(**told)
     assert not (tmp_path / "out" / "plan").exists() and not (tmp_path / "out" / "transcripts").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "hourly"),
+    [
+        (("--price", "cpu=1"), 1.0),
+        (("--price", "gpu=2.5"), None),
+        (("--price", "a-group=9", "--address", "head:6379", "--pool", "1-8", "--device", "cuda"), None),
+        (("--price", "gpu=2.5", "--address", "head:6379", "--pool", "1-8", "--device", "cuda"), 8 * 2.5),
+        (("--price", "gpu=2.5", "cpu=1", "--address", "head:6379", "--pool", "1-8", "--device", "cuda"), 8 * 2.5 + 1),
+        (("--price", "cpu=1", "--address", "head:6379", "--pool", "8"), 1 + 8 / 2),
+    ],
+)
+def test_every_machine_of_the_pool_is_paid_for(
+    words: Sequence[str], hourly: float | None, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = [word for word in words if "=" in word]
+    more = [word for word in words if "=" not in word and word != "--price"]
+    asked = ["transcribe", str(corpus), "-o", str(tmp_path / "out"), "-m", str(MODEL), "--dry-run", "--cpus", "2"]
+    asked += [*more, *(part for price in prices for part in ("--price", price))]
+    assert main([*asked, "--json"]) == FINE
+    told = json.loads(capsys.readouterr().out)["forecast"]
+    assert told["unpriced"] == (hourly is None)
+    found = None if told["cost"] is None else 3600 * told["cost"] / told["wall_seconds"]
+    assert found == (None if hourly is None else pytest.approx(hourly))
+    assert ("what it costs is unknown" in str(list(Forecast(**told).rows()))) == (hourly is None)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_run_takes_what_was_foretold(corpus: Path, tmp_path: Path) -> None:
+    asked = [
+        "transcribe",
+        str(corpus),
+        "-o",
+        str(tmp_path / "out"),
+        "-m",
+        str(MODEL),
+        "--cpus",
+        "2",
+        "--price",
+        "cpu=1",
+    ]
+    for more in (["--dry-run"], []):
+        command = [sys.executable, "-m", "jobs.cli", *asked, *more]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        assert ran.returncode == FINE, ran.stderr
+    (record,) = read_runs(Store(str(tmp_path / "out")))
+    came = record["forecast"]
+    assert isinstance(came, dict)
+    assert came["whole"]
+    assert came["audio"] == pytest.approx(1.0, abs=0.02)
+    assert 1 / 3 < came["wall"] < 3, "a machine with other work is slow; one without is not three times as fast"
+    assert came["cost"] == pytest.approx(came["wall"], rel=0.35), "the bill begins when the engine is there"
 
 
 def test_a_forecast_is_held_against_what_came(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ def test_a_node_costs_what_its_most_telling_name_costs() -> None:
     assert found.of(("gpu",)) == 2.5
     assert found.of(("spot-gpu", "gpu")) == 0.9
     assert found.of(("a-group-without-a-price", "cpu")) == 0.04
-    assert found.of(("tpu",)) == 0.0
+    assert found.of(("tpu",)) is None
+    assert found.unpriced([("cpu",), ("tpu-group", "tpu"), ("tpu-group", "tpu")]) == {"tpu-group"}
+    assert Prices({}).unpriced([("cpu",)]) == set(), "without prices nobody asks"
     assert found.together([("cpu",), ("spot-gpu", "gpu"), ("gpu",)]) == pytest.approx(3.44)
 
 
@@ -33,3 +35,15 @@ def test_a_node_is_paid_for_while_it_is_there(monkeypatch: pytest.MonkeyPatch) -
     there.remove(("gpu",))
     assert after(10.0) == pytest.approx(230.0)
     assert after(10.0) == pytest.approx(240.0)
+
+
+def test_a_node_without_a_price_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(prices.time, "monotonic", lambda: clock[0])
+    bill, tally = Bill(Prices({"gpu": 2.5}), lambda: [("cpu",), ("cpu",), ("gpu",)]), Tally()
+    for _ in range(3):
+        clock[0] += 10
+        bill(tally)
+    assert tally.cost * 3600 == pytest.approx(2.5 * 30)
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told == "no price is for a node called cpu: it counts as free (--price cpu=0.5, say)"
