@@ -14,6 +14,14 @@ from pathlib import Path
 
 from jobs.checks.finding import Finding, fine, problem
 
+LEASH = """
+import os, signal, sys, threading
+def fall():
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=fall, daemon=True).start()
+"""
+"""Ends a trial when whoever asked has gone, after Ctrl-C, say: the pipe to it breaks."""
 TRIAL = """
 import json, sys, time
 import ray
@@ -33,8 +41,8 @@ def engine(address: str | None, patience: float) -> Iterator[Finding]:
     about = f"Ray at {address}" if address else "Ray on this machine"
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaints:
         trial = subprocess.Popen(  # noqa: S603  # ourselves
-            [sys.executable, "-c", TRIAL, address or ""],
-            stdout=out, stderr=complaints, start_new_session=True, cwd=Path(__file__).parents[2],
+            [sys.executable, "-c", LEASH + TRIAL, address or ""],
+            stdin=subprocess.PIPE, stdout=out, stderr=complaints, start_new_session=True, cwd=Path(__file__).parents[2],
         )  # fmt: skip
         try:
             code = trial.wait(patience)

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError
@@ -96,6 +99,26 @@ def test_what_never_answers_is_given_up(asked: Asked, monkeypatch: pytest.Monkey
     assert code == UNUSABLE
     assert "no answer within 2 s" in found["GPU"]["said"]
     assert "no answer within 2 s" in found["Ray" if "Ray" in found else "Ray on this machine"]["said"]
+
+
+def test_nothing_is_left_waiting_when_the_doctor_is_stopped(tmp_path: Path) -> None:
+    there = tmp_path / "pid"
+    trial = f"import os, time; open({str(there)!r}, 'w').write(str(os.getpid()) + ' '); time.sleep(600)"
+    program = f"from jobs.checks import engine; engine.TRIAL = {trial!r}; list(engine.engine(None, 500.0))"
+    asked = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    until(lambda: there.exists() and there.read_text().endswith(" "))
+    asked.send_signal(signal.SIGINT)
+    asked.wait(20)
+    trying = Path("/proc") / there.read_text().strip()
+    until(lambda: not trying.exists() or "Z" in (trying / "stat").read_text().rpartition(")")[2])
+
+
+def until(seen: Callable[[], bool]) -> None:
+    """Wait for it, not for ever."""
+    ends = time.monotonic() + 60
+    while not seen():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
 
 
 def test_a_cluster_that_cannot_be_joined_is_told_by_its_address(asked: Asked) -> None:
