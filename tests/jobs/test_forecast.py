@@ -1,9 +1,10 @@
 """A sample is extrapolated to the whole, says how sure it is, and is held against what came."""
 
 import json
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from pipeline.storage import Store
 from pipeline.tally import Tally
 
 ROOT = Path(__file__).parents[2]
+HEAD = "of a cluster"
 
 
 def shard(number: int, rows: Sequence[tuple[float | None, int | None]], error: str | None = None) -> pa.Table:
@@ -137,22 +139,34 @@ def test_a_dry_run_foretells_and_starts_nothing(
     assert not (tmp_path / "out" / "plan").exists() and not (tmp_path / "out" / "transcripts").exists()
 
 
+@pytest.fixture
+def head() -> Iterator[str]:
+    """The address of something that lets itself be called: a dry run asks for no more."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
 @pytest.mark.parametrize(
     ("words", "hourly"),
     [
         (("--price", "cpu=1"), 1.0),
         (("--price", "gpu=2.5"), None),
-        (("--price", "a-group=9", "--address", "head:6379", "--pool", "1-8", "--device", "cuda"), None),
-        (("--price", "gpu=2.5", "--address", "head:6379", "--pool", "1-8", "--device", "cuda"), 8 * 2.5),
-        (("--price", "gpu=2.5", "cpu=1", "--address", "head:6379", "--pool", "1-8", "--device", "cuda"), 8 * 2.5 + 1),
-        (("--price", "cpu=1", "--address", "head:6379", "--pool", "8"), 1 + 8 / 2),
+        (("--price", "a-group=9", "--address", HEAD, "--pool", "1-8", "--device", "cuda"), None),
+        (("--price", "gpu=2.5", "--address", HEAD, "--pool", "1-8", "--device", "cuda"), 8 * 2.5),
+        (("--price", "gpu=2.5", "cpu=1", "--address", HEAD, "--pool", "1-8", "--device", "cuda"), 8 * 2.5 + 1),
+        (("--price", "cpu=1", "--address", HEAD, "--pool", "8"), 1 + 8 / 2),
     ],
 )
 def test_every_machine_of_the_pool_is_paid_for(
-    words: Sequence[str], hourly: float | None, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: Sequence[str],
+    hourly: float | None,
+    head: str,
+    corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     prices = [word for word in words if "=" in word]
-    more = [word for word in words if "=" not in word and word != "--price"]
+    more = [head if word == HEAD else word for word in words if "=" not in word and word != "--price"]
     asked = ["transcribe", str(corpus), "-o", str(tmp_path / "out"), "-m", str(MODEL), "--dry-run", "--cpus", "2"]
     asked += [*more, *(part for price in prices for part in ("--price", price))]
     assert main([*asked, "--json"]) == FINE
