@@ -11,10 +11,11 @@ from models import SpeechModel, load_model
 from models.alignment import Alignment
 from models.clock import Clock
 from models.letters import write_letters
-from models.protocol import CtcSearch, Refused, Tokens
+from models.protocol import CtcSearch, Generation, Refused, Tokens
 from models.transcript import Scribe, Transcript
 from models.vocabulary import Vocabulary, read_vocabulary
 from tests.models.reference import noise, published
+from tests.models.writing import ours as writer
 
 NAMES = ("hubert-layer-ctc", "unispeech-layer-ctc", "sew-d-group-ctc", "sew-d-thirds-ctc", "lasr-ctc")
 CLOCK = Clock(320, 40)
@@ -74,11 +75,29 @@ def test_every_family_tells_times_in_order_and_inside_the_clip(
     model.vocabulary = vocabulary
     transcript = model.transcribe([noise(samples, seed)], CtcSearch(beam))[0]
     assert isinstance(transcript, Transcript)
+    assert_times_in_order(transcript, samples)
+
+
+def assert_times_in_order(transcript: Transcript, samples: int) -> None:
     assert transcript.text.split() == [word.text for word in transcript.words]
     flat = np.array([(word.start, word.end) for word in transcript.words]).flatten()
     assert (np.diff(flat) >= 0).all()
     assert ((flat >= 0) & (flat <= samples)).all()
     assert all(0 <= part.confidence <= 1 for part in (*transcript.words, *transcript.segments, transcript))
+
+
+@settings(deadline=None, max_examples=12)
+@given(samples=st.integers(0, 30_000), seed=st.integers(0, 50), beams=st.integers(1, 2))
+def test_a_decoder_tells_times_in_order_and_inside_the_clip(
+    vocabulary: Vocabulary, samples: int, seed: int, beams: int
+) -> None:
+    """Its letters stand for the first of its tokens; the others write nothing."""
+    model = writer("untied")
+    model.vocabulary = vocabulary
+    transcript = model.transcribe([noise(samples, seed)], Generation(beams, max_length=20), delay_seconds=0.01)[0]
+    assert isinstance(transcript, Transcript)
+    assert transcript.words or samples < 8_000
+    assert_times_in_order(transcript, samples)
 
 
 def test_a_checkpoint_that_writes_late_is_taken_to_have_heard_earlier(vocabulary: Vocabulary) -> None:
