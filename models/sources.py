@@ -7,6 +7,7 @@ never alters one in use. So an object store is asked at every call, even when no
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,13 @@ LISTING_SECONDS = 10.0
 
 ABANDONED_SECONDS = 24 * 3600.0
 """The age from which an unfinished download was left by a killed process."""
+
+FOREIGN = (
+    ("gcsfs.retry", "HttpError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("azure.core.exceptions", "AzureError"),
+)
+"""Errors of Google's and Azure's packages, which are no `OSError`s, where each is defined."""
 
 
 class Store(Protocol):
@@ -190,8 +198,15 @@ def _told_in_one_sentence(url: str) -> Iterator[None]:
     """Turn what a store's driver raises into the user's words."""
     try:
         yield
-    except (OSError, ImportError, ValueError, boto.BotoCoreError) as error:
+    except _raised() as error:
         raise SourceError(f"{url} {_reason(error)}.") from error
+
+
+def _raised() -> tuple[type[Exception], ...]:
+    """What a store's driver may raise; Google's and Azure's own errors are of modules that are loaded then."""
+    foreign = [getattr(sys.modules.get(module), name, None) for module, name in FOREIGN]
+    known = [kind for kind in foreign if isinstance(kind, type) and issubclass(kind, Exception)]
+    return OSError, ImportError, ValueError, boto.BotoCoreError, *known
 
 
 def _reason(error: Exception) -> str:
@@ -211,5 +226,5 @@ def _reason(error: Exception) -> str:
         case OSError(strerror=str(said)):
             said = f"could not be fetched ({said})"
         case _:
-            said = f"could not be fetched ({type(error).__name__}): check the bucket's name and the AWS_ settings"
+            said = f"could not be fetched ({type(error).__name__}): check the bucket's name and the store's settings"
     return said

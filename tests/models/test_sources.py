@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import Final
 
 import fsspec
@@ -103,6 +104,30 @@ def test_any_fsspec_store_will_do() -> None:
     store = fsspec.filesystem("memory")
     store.pipe({"/any/model/config.json": b"{}", "/any/model/deeper/config.json": b"[]"})
     assert contents(fetch("memory://any/model")) == {"config.json": b"{}"}
+
+
+class Refusing:
+    """A driver of Google's or Azure's that says no, in its own way."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def ls(self, *_: object, **__: object) -> list[dict[str, object]]:
+        raise self.error
+
+
+@pytest.mark.parametrize("known", sources.FOREIGN)
+def test_what_other_drivers_raise_is_told_in_a_sentence(
+    known: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, name = known
+    kind = type(name, (Exception,), {})
+    package = ModuleType(module)
+    setattr(package, name, kind)
+    monkeypatch.setitem(sys.modules, module, package)
+    for error in (kind("no"), ValueError("no account is named")):
+        monkeypatch.setattr(fsspec, "filesystem", lambda *_, error=error, **__: Refusing(error))
+        assert f"could not be fetched ({type(error).__name__})" in refusal("az://bucket/model")
 
 
 # Object stores
