@@ -1,6 +1,7 @@
 """The line that says how far a run is."""
 
 import io
+import logging
 from collections import Counter
 
 import pyarrow as pa
@@ -77,6 +78,7 @@ def test_the_bar_takes_the_room_that_the_figures_leave_and_these_are_shortened_f
 def steps() -> None:
     tell("looking at the output s3://b/o?X-Amz-Signature=abc", level=STEP)
     tell("written: 3 ok", shard="s-1")
+    tell("it breaks off", shard="s-1", level=logging.WARNING)
     tell("planned: 3 recordings", level=STEP)
 
 
