@@ -17,6 +17,7 @@ CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 FIELD = re.compile(r"(\*|(\d+)(-(\d+))?)(/(\d+))?")
 GPU = "nvidia.com/gpu"
 DRAIN = re.compile(r"ray drain-node\b.*--deadline-remaining-seconds (\d+)")
+IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
 formats = FormatChecker()
 Document = dict[str, Json]
 
@@ -63,7 +64,17 @@ def ray_up_problems(config: Document) -> list[str]:
         found.append("ray-up.yaml: the dashboard must listen on 127.0.0.1 alone")
     if not any(str(name).endswith(".ray/auth_token") for name in _dict(config.get("file_mounts"))):
         found.append("ray-up.yaml: file_mounts lack .ray/auth_token: the nodes would have no token")
-    return found
+    return found + list(_gpus(config))
+
+
+def _gpus(config: Document) -> Iterator[str]:
+    """What a worker with a GPU needs to see it, which Ray does not ask for."""
+    for name, kind in _dict(config.get("available_node_types")).items():
+        if not IMAGE_ID.fullmatch(str(_at(kind, "node_config.ImageId"))):
+            yield f"ray-up.yaml: {name} has no ImageId such as ami-0123456789abcdef0: Ray's own choice is years old"
+    options = " ".join(_lines(_dict(config.get("docker")).get("run_options")))
+    if "NVIDIA_VISIBLE_DEVICES=" not in options:
+        yield "ray-up.yaml: docker's run_options set no NVIDIA_VISIBLE_DEVICES: containers would see no GPU"
 
 
 def _lines(value: Json) -> list[str]:

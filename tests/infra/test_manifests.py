@@ -82,6 +82,7 @@ MISTAKES = [
     (CLUSTER, "spec/authOptions", None, "authOptions"),
     (CLUSTER, "spec/authOptions/mode", "disabled", "token"),
     (CLUSTER, "spec/authOptions/secretName", None, "secretName"),
+    (CLUSTER, "spec/autoscalerOptions/securityContext", None, "securityContext"),
     (CLUSTER, "spec/rayVersion", "2.40.0", "rayVersion"),
     (CLUSTER, "spec/headGroupSpec/serviceType", "LoadBalancer", "serviceType"),
     (CLUSTER, "spec/headGroupSpec/template/spec/containers/0/resources/limits", None, "limits"),
@@ -162,6 +163,8 @@ def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
         (lambda config: config["available_node_types"]["gpu"].pop("node_config"), "node_config"),
         (lambda config: config["docker"].pop("container_name"), "container & image name"),
         (lambda config: config.update(file_mounts={}), "auth_token"),
+        (lambda config: config["docker"].update(run_options=["--shm-size=8g"]), "NVIDIA_VISIBLE_DEVICES"),
+        (lambda config: config["available_node_types"]["gpu"]["node_config"].pop("ImageId"), "gpu has no ImageId"),
         (lambda config: config.update(head_start_ray_commands=["ray start --head --port=6379"]), "RAY_AUTH_MODE"),
         (
             lambda config: config.update(

@@ -61,16 +61,21 @@ def test_failed_rows_have_an_exit_code_and_nothing_but_the_job_is_on_the_screen(
     assert main(["verify", str(tmp_path / "out")]) == FINE
 
 
-def test_ctrl_c_stops_in_order_and_the_same_command_goes_on(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_a_polite_stop_ends_in_order_and_the_same_command_goes_on(
+    sign: signal.Signals, model: Path, tmp_path: Path
+) -> None:
     corpus, out = sounds(tmp_path / "corpus", 60, seconds=8.0), tmp_path / "out"
     asked = command("transcribe", corpus, "-o", out, "-m", model, "--shard-size", 4, "--window", 4, "--cpus", 2)
     first = subprocess.Popen(asked, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 120
     while first.poll() is None and not list(out.glob("transcripts/*.parquet")) and time.monotonic() < until:
         time.sleep(0.05)
-    first.send_signal(signal.SIGINT)
+    first.send_signal(sign)
     _, said = first.communicate(timeout=60)
     assert first.returncode == INTERRUPTED, said
+    (record,) = (json.loads(path.read_text()) for path in out.glob("runs/*.json"))
+    assert (record["ended"], record["exit_code"]) == ("interrupted", INTERRUPTED)
     assert f"What is in {out} stands; the same command goes on from there." in said
     assert "Traceback" not in said
     assert json.loads((out / "lease.json").read_text())["released"]
