@@ -4,13 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test test-slow check bench image clean
+.PHONY: help demo test slow check bench image clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    the corpus that ships with the project, transcribed and held against what was said"
 	@echo "make test    checks, then the tests (PYTEST=... passes options on)"
-	@echo "make test-slow  the tests that take long: three nodes, thirty nights, faults (an hour or more; PYTEST=... likewise)"
+	@echo "make slow    the tests that take long: three nodes, thirty nights, faults (an hour or more; PYTEST=... likewise)"
 	@echo "make check   linter, type checker, import directions"
 	@echo "make bench   models, times, pipeline and scale, as tables and JSON (BENCH=, WRITERS=, PIPELINE=, SCALE= pass options on)"
 	@echo "make image   a container image, without CUDA (IMAGE=cuda: with it); needs Docker"
@@ -38,7 +38,7 @@ check: $(READY)
 test: check
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup $(PYTEST)
 
-test-slow: $(READY)
+slow: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -m 'slow and not gpu and not checkpoint' $(PYTEST)
 
 bench: $(READY)

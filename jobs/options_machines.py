@@ -40,7 +40,8 @@ class Machines:
     price: Annotated[tuple[str, ...], MACHINES, Parameter(negative="")] = ()
     """What an hour of a node costs, by its kind: cpu=0.04, gpu=2.5, or the name of its group. In YAML a mapping."""
     metrics_port: Annotated[int | None, MACHINES] = None
-    """Where this machine's own cluster offers its metrics to Prometheus; without it, anywhere free."""
+    """Where this machine's own cluster offers its metrics to Prometheus; without it, anywhere free. Not with --address:
+    `ray start --metrics-export-port` says it of a node."""
 
     @property
     def bounds(self) -> tuple[int, int] | None:
@@ -60,6 +61,8 @@ class Machines:
             yield f"pool is {self.pool!r}: it must be a number of models, as in 2, or two bounds, as in 1-8"
         if self.metrics_port is not None and not 0 < self.metrics_port < 1 << 16:
             yield f"metrics_port is {self.metrics_port}: it must be a port, 1 to 65535"
+        elif self.metrics_port is not None and self.address not in (None, "local"):
+            yield f"metrics_port is {self.metrics_port}: the nodes of {self.address} have ports of their own already"
         for written in self.price:
             if PRICE.fullmatch(written) is None:
                 yield f"price is {written!r}: it must be a kind of node and what its hour costs, as in gpu=2.5"

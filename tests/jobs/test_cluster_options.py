@@ -51,6 +51,11 @@ def test_a_port_that_cannot_be_is_told(port: int) -> None:
     assert said.startswith(f"metrics_port is {port}: ")
 
 
+def test_a_port_for_metrics_is_this_machines_alone() -> None:
+    (said,) = Transcribe(("in",), "out", "model", address="head:6379", metrics_port=9090).flaws()
+    assert said == "metrics_port is 9090: the nodes of head:6379 have ports of their own already"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
