@@ -147,7 +147,7 @@ def test_the_drain_that_manifests_ask_for_is_one_that_ray_does(inside: Mapping[s
     worker = nodes(inside)[-1].split()[0]
     (group, *_) = _groups(render(read_values()))
     *shell, asked = group["template"]["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-    drain, wait = asked.split("; ")
+    drain, wait = asked.split(" && ")
     assert wait == "sleep 90"
     here = drain.replace("ray ", f"{sys.executable} -m infra.cluster.loopback ", 1) + f" --node-id {worker}"
     ran = subprocess.run([*shell, here], cwd=ROOT, env=inside, capture_output=True, text=True, timeout=120, check=False)
