@@ -150,6 +150,14 @@ def test_the_recordings_of_a_batch_are_aligned_at_once_and_as_each_is_alone(
     assert together == [3]
 
 
+def test_a_delay_that_is_told_moves_what_is_aligned(model: SpeechModel) -> None:
+    pieces = shorts(model)[:1]
+    tasks = (Aligning(delay_seconds=0.0), Aligning(delay_seconds=0.04))
+    (late,), (early,) = (words(Listener(Device(LASR, task=task))(pack(pieces))) for task in tasks)
+    moved = [int(str(a["end"])) - int(str(b["end"])) for a, b in zip(late, early, strict=True)]
+    assert max(moved) == 640
+
+
 def test_what_the_device_has_no_room_for_is_aligned_on_the_cpu(
     model: SpeechModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
