@@ -2,16 +2,16 @@
 
 It needs the `steno` command on the path of Airflow's workers and STENO_CONFIG, the file of options; nothing else of
 this project. Another run in the output (exit code 3) or an interruption is tried again; what cannot work (2) fails at
-once, without tries. For Airflow 3.
+once, without tries. For Airflow 3.3.
 """
 
 import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 
-from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 UNUSABLE = 2
 

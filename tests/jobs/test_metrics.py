@@ -1,6 +1,7 @@
 """A run on a real engine, watched as Prometheus would: what is scraped is what the run did."""
 
 import importlib.util
+import json
 import os
 import re
 import socket
@@ -89,3 +90,10 @@ def test_what_is_scraped_is_what_the_run_did(tmp_path: Path) -> None:
     assert 1 <= total(latest, gauges.COMMIT, "_count") == total(latest, gauges.SHARDS)
     assert 0 < total(latest, gauges.SHARE) <= 1
     assert 0 < total(latest, gauges.COST) < 0.3, "a node at 3.6 an hour costs 0.001 a second"
+    (record,) = (json.loads(path.read_text()) for path in (tmp_path / "out" / "runs").glob("*.json"))
+    assert record["passes"] == 1
+    assert all(value <= record["counts"][status] for status, value in statuses.items()), (
+        "the last moment is not scraped"
+    )
+    for gauge, came in ((gauges.BATCHES, "batches"), (gauges.SHARDS, "shards"), (gauges.COST, "cost")):
+        assert total(latest, gauge) <= record[came] * 1.000_001, came
