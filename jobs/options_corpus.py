@@ -58,7 +58,7 @@ class Corpus:
         for name, urls in places.items():
             for url in urls:
                 if url.lower().startswith("memory://"):
-                    yield f"{name} {url}: memory is each process's own, and workers would find nothing there: use files"
+                    yield f"{name} {url}: memory is each process's own: name a folder or a bucket, which workers see"
         for name in ("shard_size", "tar_bytes", "parquet_bytes"):
             if (value := getattr(self, name)) < 1:
                 yield f"{name} is {value}: it must be 1 or more"

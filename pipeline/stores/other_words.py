@@ -44,10 +44,10 @@ def said(error: Exception, verb: str, uri: str, extra: str) -> StoreError:
         case errors.NOT_FOUND:
             return StoreError(kind, f"{uri}: no such object")
         case errors.DENIED:
-            return StoreError(kind, f"permission denied to {verb} {uri}: {error}")
+            return StoreError(kind, f"permission denied to {verb} {uri}: {_line(error)}")
         case errors.CREDENTIALS:
             return refused(error, uri, extra)
-    return StoreError(kind, f"could not {verb} {uri}: {error or type(error).__name__}")
+    return StoreError(kind, f"could not {verb} {uri}: {_line(error)}")
 
 
 def refused(error: Exception, uri: str, extra: str) -> StoreError:
@@ -77,4 +77,5 @@ def _known() -> Iterator[tuple[type[Exception], str]]:
 
 
 def _line(error: Exception) -> str:
+    """Its first line: Azure's go on with the answer as it came."""
     return (str(error).splitlines() or [type(error).__name__])[0]
