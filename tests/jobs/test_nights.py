@@ -5,41 +5,35 @@ Every version of a recording has a length that no other has, so a row tells whic
 what the model writes of that version alone.
 """
 
-import io
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-import numpy as np
 import pyarrow as pa
 import pytest
-import soundfile
 
 from jobs.cli import main
 from jobs.exits import FAILED_ROWS, FINE, HELD
-from models import SpeechModel, load_model
-from models.protocol import Refused
+from models import load_model
 from pipeline.latest import latest
+from pipeline.output import read_runs
 from pipeline.storage import Store
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
+from tests.jobs.bucket import BROKEN, RATE, Bucket, Heard
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
-RATE, LIMIT = 16_000, 300.0
+LIMIT = 300.0
 SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
-Heard = tuple[int, str | None]
-"""Samples and text of a recording."""
-BROKEN: Heard = (0, None)
-"""What cannot be read."""
 TROUBLES = ("none", "killed while planning", "killed while writing", "doubled", "overlap", "missed", "again")
 
 
@@ -49,80 +43,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_random("HubertForCTC", CONFIGS["HuBERT"], make_clips(RATE, seed=0).good[0], folder)
     (folder / "vocab.json").write_text(json.dumps(SPELLING))
     return folder
-
-
-@dataclass
-class Bucket:
-    """What lies there, and what a table of it must hold."""
-
-    store: Store
-    chance: random.Random
-    model: SpeechModel
-    truth: dict[str, Heard] = field(default_factory=dict)
-    """The newest version of everything that ever lay there, by the last part of its name."""
-    listed: dict[str, Heard] = field(default_factory=dict)
-    """The same, at the end of the last run."""
-    versions: int = 0
-
-    def day(self) -> None:
-        """New files, one late, one half written; one is changed, one mended, one deleted; the tar is packed anew."""
-        there = sorted(Path(entry.uri).stem for entry in self.store.names() if entry.uri.endswith(".wav"))
-        broken = [name for name in there if self.truth[name] == BROKEN]
-        for name in [*self.chance.sample(there, min(1, len(there))), *broken]:
-            self.speak(name)
-        if len(there) > 3:
-            self.lose(self.chance.choice(there))
-        for _ in range(2):
-            self.speak(f"new{self.versions}")
-        self.late()
-        self.half(f"half{self.versions}")
-        if self.chance.random() < 0.7:
-            self.pack()
-
-    def lose(self, name: str) -> None:
-        """A file is deleted: what was read of it stays, and a version that no run has seen was never there."""
-        self.store.delete(f"{name}.wav")
-        del self.truth[name]
-        if name in self.listed:
-            self.truth[name] = self.listed[name]
-
-    def late(self) -> None:
-        """A file that is listed before, and on a disk is older than, all that was planned."""
-        name = f"00late{self.versions}"
-        self.speak(name)
-        if Path(self.store.url).is_dir():
-            os.utime(Path(self.store.url, f"{name}.wav"), (1_000_000_000, 1_000_000_000))
-
-    def speak(self, name: str) -> None:
-        """A recording, or its next version."""
-        self.store.put(f"{name}.wav", self.noise(name))
-
-    def half(self, name: str) -> None:
-        """An upload that is not finished."""
-        self.store.put(f"{name}.wav", b"RIFF")
-        self.truth[name], self.versions = BROKEN, self.versions + 1
-
-    def pack(self) -> None:
-        """A tar of three calls, all in a new version."""
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for number in range(3):
-                sound = self.noise(f"call{number}")
-                member = tarfile.TarInfo(f"call{number}.wav")
-                member.size = len(sound)
-                tar.addfile(member, io.BytesIO(sound))
-        self.store.put("calls.tar", packed.getvalue())
-
-    def noise(self, name: str) -> bytes:
-        """As long as nothing before it."""
-        self.versions += 1
-        file, samples = io.BytesIO(), RATE // 2 + 16 * self.versions
-        soundfile.write(file, np.random.default_rng(self.versions).normal(0, 0.1, samples), RATE, format="WAV")
-        said, _ = soundfile.read(io.BytesIO(file.getvalue()), dtype="float32")
-        (alone,) = self.model.transcribe([said])
-        assert not isinstance(alone, Refused)
-        self.truth[name] = samples, alone.text
-        return file.getvalue()
 
 
 @dataclass(frozen=True)
@@ -173,8 +93,7 @@ class Schedule:
 
     def recorded(self) -> list[str]:
         """The dates of the runs that came to their end."""
-        names = [entry.uri for entry in self.output.names("runs") if entry.uri.endswith(".json")]
-        return [json.loads(self.output.read(name))["settings"]["date"] for name in names]
+        return [str(cast("dict[str, object]", record["settings"])["date"]) for record in read_runs(self.output)]
 
     def holds(self, folder: str) -> set[str]:
         return {Path(entry.uri).name for entry in self.output.names(folder) if entry.uri.endswith(".parquet")}
