@@ -120,22 +120,6 @@ def test_a_band_with_little_memory_decides_early_and_stays_one_way(monkeypatch: 
     assert steps.max() <= 2
 
 
-@pytest.mark.slow
-def test_an_hour_is_aligned_in_bounded_memory() -> None:
-    """45,000 letters over 180,000 frames: the whole lattice would remember 16 GB."""
-    scores, text = speech(45_000, seed=5)
-    path = find_long_path(scores, text, BLANK)
-    assert path.exact
-    heard = scores[torch.arange(len(scores)), torch.from_numpy(_labels(path.states, text))]
-    assert float(heard.mean()) > -0.2
-
-
-def _labels(states: npt.NDArray[np.int32], text: list[int]) -> npt.NDArray[np.int64]:
-    labels = np.zeros(2 * len(text) + 1, np.int64)
-    labels[1::2] = text
-    return labels[states]
-
-
 @pytest.mark.gpu
 def test_a_gpu_finds_the_same_way() -> None:
     scores, labels = guesses(3, 200, 12, seed=6), [[1, 1, 2], [], list(range(1, 12)) * 4]

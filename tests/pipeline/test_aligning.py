@@ -1,5 +1,8 @@
 """Alignment: where texts come from, how a recording's pieces stay together, and what the row says."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,6 +210,18 @@ def test_a_text_that_is_not_the_audios_is_told(change: object, said: str, model:
     (found,) = model.align(model.frontend([clip]), [change(truth.text)])  # type: ignore[operator]
     assert isinstance(found, Alignment)
     assert verdict(found) == said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [32, 512])
+def test_an_hour_takes_little_memory_beside_its_frames(classes: int) -> None:
+    """The whole lattice would remember 16 GB; a band, one more copy of the frames, and what words need."""
+    command = [sys.executable, "-m", "tests.pipeline.an_hour", "60", str(classes)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
+    told = json.loads(done.stdout)
+    assert (told["words"], told["exact"]) == (told["of"], True)
+    assert told["off"] < 0.1
+    assert told["peak"] < 2 * told["frames"] + 100e6, f"{told['peak'] / 1e6:.0f} MB"
 
 
 def test_what_no_token_spells_is_in_the_table_even_inside_a_word(model: SpeechModel) -> None:
