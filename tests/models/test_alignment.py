@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models import alignment as module
 from models import load_model
 from models.alignment import Alignment, Sound, align
 from models.clock import Clock
 from models.hush import nowhere
+from models.labels import Labelled
 from models.letters import write_letters
 from models.protocol import FrameLogits, Refused
 from models.transcript import Scribe
@@ -137,6 +140,24 @@ def test_clips_aligned_in_groups_or_in_a_band_are_aligned_the_same(
     whole = laid(vocabulary, "bad 42 cab", *heard)
     monkeypatch.setattr(module, "LONG_CELLS", 10)
     assert laid(vocabulary, "bad 42 cab", *heard).words == whole.words
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 30)), max_size=12))
+def test_clips_of_like_length_share_a_lattice_that_has_room_and_long_ones_have_their_own(
+    clips: list[tuple[int, int]],
+) -> None:
+    frames, texts = [count for count, _ in clips], [Labelled((), (1,) * labels, ()) for _, labels in clips]
+    cells = [count * (2 * labels + 1) for count, labels in clips]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LONG_CELLS", 1000)
+        patch.setattr(module, "GROUP_CELLS", 2000)
+        groups = module._groups(frames, texts)
+    assert sorted(i for group in groups for i in group) == [i for i, count in enumerate(frames) if count]
+    for group in groups:
+        padded = len(group) * max(frames[i] for i in group) * max(2 * len(texts[i].labels) + 1 for i in group)
+        assert len(group) == 1 or (padded <= 2000 and max(cells[i] for i in group) <= 1000)
+    if sum(map(len, groups)) * max(frames, default=0) * 61 <= 2000:
+        assert len(groups) <= 1
 
 
 def test_a_text_for_every_clip_is_needed(vocabulary: Vocabulary) -> None:
