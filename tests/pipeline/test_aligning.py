@@ -220,7 +220,7 @@ def test_an_hour_takes_little_memory_beside_its_frames(classes: int) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
     told = json.loads(done.stdout)
     assert (told["words"], told["exact"]) == (told["of"], True)
-    assert told["off"] < 0.1
+    assert told["off"] < 0.15
     assert told["peak"] < 2 * told["frames"] + 100e6, f"{told['peak'] / 1e6:.0f} MB"
 
 
