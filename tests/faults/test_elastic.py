@@ -1,23 +1,21 @@
-"""Nodes join, drain and die while a run goes on, on three and then two nodes with pretended GPUs."""
+"""Nodes join, drain and die while a run goes on, with pretended GPUs; models and readers grow with them."""
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.dataset
 import pytest
 import ray
 import soundfile
 from ray.cluster_utils import Cluster
 from ray.core.generated import autoscaler_pb2
 
-from jobs import Transcribe, work
+from jobs import Report, Transcribe, work
 from jobs.cli import main
 from jobs.exits import FINE
 from jobs.transcription import task
@@ -25,69 +23,11 @@ from pipeline.resources import Asked, Resources, resources
 from pipeline.tally import Tally
 from tests.checkpoints import CONFIGS, write_random
 from tests.clips import make_clips
+from tests.faults.diary import OVER, Diary, slowly
 from tests.faults.runs import rows, without_engine
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-RECORDINGS, LOADING, HEARING = 160, 6.0, 3.0
-"""The models of this test take seconds to load and, until everything has happened, to hear a batch."""
-OVER = "over"
-
-
-@dataclass(frozen=True)
-class Load:
-    """A model that was loaded."""
-
-    began: float
-    ended: float
-    node: str
-
-
-@dataclass
-class Diary:
-    """What workers write down about themselves."""
-
-    folder: Path
-    loads: list[Load] = field(default_factory=list)
-
-    def read(self) -> list[Load]:
-        found = [json.loads(path.read_text()) for path in self.folder.glob("load-*") if path.stat().st_size]
-        return sorted((Load(*each) for each in found), key=lambda load: load.began)
-
-    def left(self) -> list[str]:
-        """Nodes that a worker left when they drained."""
-        return [path.read_text() for path in self.folder.glob("left-*")]
-
-
-def slowly(folder: str) -> Callable[[], None]:
-    """For each worker of the cluster: loading and hearing take their time and are written down."""
-
-    def prepare() -> None:
-        from pipeline import inference, leaving
-
-        load_model, call, kill = inference.load_model, inference.Listener.__call__, os.kill
-
-        def load(*given: object, **named: object) -> object:
-            began, node = time.time(), ray.get_runtime_context().get_node_id()
-            time.sleep(LOADING)
-            made = load_model(*given, **named)  # type: ignore[arg-type]
-            Path(folder, f"load-{os.getpid()}").write_text(json.dumps([began, time.time(), node]))
-            return made
-
-        def hear(self: inference.Listener, batch: object) -> object:
-            heard, until = call(self, batch), time.time() + HEARING
-            while time.time() < until and not Path(folder, OVER).exists():
-                time.sleep(0.05)
-            return heard
-
-        def leave(process: int, number: int) -> None:
-            Path(folder, f"left-{process}").write_text(ray.get_runtime_context().get_node_id())
-            kill(process, number)
-
-        inference.load_model = load  # type: ignore[assignment]
-        inference.Listener.__call__ = hear  # type: ignore[assignment,method-assign]
-        leaving.end = leave
-
-    return prepare
+RECORDINGS = 160
 
 
 @pytest.fixture(scope="module")
@@ -131,18 +71,46 @@ def drain(cluster: Cluster, node: str) -> None:
     assert accepted, why
 
 
-def test_nodes_join_drain_and_die_and_nothing_is_lost(
-    cluster: Cluster, diary: Diary, model: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@dataclass
+class Trial:
+    """One run on the cluster, and what is done to it meanwhile."""
+
+    monkeypatch: pytest.MonkeyPatch
+    model: Path
+    corpus: Path
+    out: Path
+
+    def run(
+        self, pool: tuple[int, int], fate: Callable[[Tally], None], shard_size: int, **other: int
+    ) -> tuple[Report, Resources]:
+        """Run; every recording is to arrive, once. The resources that it began with are told, too."""
+        there = [node["Resources"] for node in ray.nodes()]  # type: ignore[no-untyped-call]
+        found = resources(there, Asked("cpu", pool, model_gpus=1.0))
+
+        @contextmanager
+        def joined(*_: object, **__: object) -> Iterator[Resources]:
+            yield replace(found, listener_memory=1 << 28, reader_memory=1 << 28, **other)
+
+        self.monkeypatch.setattr(work.machines, "cluster", joined)
+        asked = Transcribe(
+            (str(self.corpus),), str(self.out), str(self.model), shard_size=shard_size, window=20, batch_seconds=2.0
+        )
+        report = work.carry_out(asked, task(asked), fate)
+        assert report.counts["failed"] == 0
+        assert sum(report.counts.values()) == RECORDINGS
+        assert main(["verify", str(self.out)]) == FINE
+        assert rows(self.out) == without_engine(self.corpus, self.out.parent / "untroubled", shard_size, self.model)
+        return report, found
+
+
+@pytest.fixture
+def trial(monkeypatch: pytest.MonkeyPatch, model: Path, corpus: Path, tmp_path: Path) -> Trial:
+    return Trial(monkeypatch, model, corpus, tmp_path / "out")
+
+
+def test_nodes_join_drain_and_die_and_nothing_is_lost(cluster: Cluster, diary: Diary, trial: Trial) -> None:
     first, second = (cluster.add_node(num_cpus=2, num_gpus=1) for _ in range(2))
     names = {first.node_id: "first", second.node_id: "second"}
-
-    @contextmanager
-    def joined(*_: object, **__: object) -> Iterator[Resources]:
-        found = resources([node["Resources"] for node in ray.nodes()], Asked("cpu", (1, 3), model_gpus=1.0))  # type: ignore[no-untyped-call]
-        assert (found.listeners, found.begun) == ((1, 3), 2)
-        yield replace(found, readers=1, listener_memory=1 << 28, reader_memory=1 << 28)
-
     happened: list[str] = []
 
     def fate(tally: Tally) -> None:
@@ -159,20 +127,30 @@ def test_nodes_join_drain_and_die_and_nothing_is_lost(
             happened.append("second dies")
             (diary.folder / OVER).touch()
 
-    monkeypatch.setattr(work.machines, "cluster", joined)
-    out = tmp_path / "out"
-    asked = Transcribe((str(corpus),), str(out), str(model), shard_size=20, window=20, batch_seconds=2.0)
-    report = work.carry_out(asked, task(asked), fate)
+    _, found = trial.run((1, 3), fate, shard_size=20)
+    assert (found.listeners, found.begun) == ((1, 3), 2)
     assert happened == ["third joins", "first drains", "second dies"]
-    assert report.counts["failed"] == 0
-    assert sum(report.counts.values()) == RECORDINGS
-    assert main(["verify", str(out)]) == FINE
     loads = diary.read()
     begun, then = loads[:2], loads[2]
     assert {names[load.node] for load in begun} == {"first", "second"}
     assert begun[1].began < begun[0].ended, "the models of a pool load side by side"
     assert names[then.node] == "third"
     assert {names[node] for node in diary.left()} == {"first"}
-    ids = pyarrow.dataset.dataset(out / "transcripts").to_table(columns=["recording_id"])["recording_id"].to_pylist()
-    assert len(set(ids)) == len(ids) == RECORDINGS
-    assert rows(out) == without_engine(corpus, tmp_path / "untroubled", 20, model)
+
+
+def test_readers_grow_as_cores_join(cluster: Cluster, diary: Diary, trial: Trial) -> None:
+    cluster.add_node(num_cpus=2, num_gpus=1)
+    (diary.folder / OVER).touch()
+    diary.pause(6.0)
+    joined: list[str] = []
+
+    def fate(tally: Tally) -> None:
+        if not joined and tally.standing.readers == 3:
+            joined.append(cluster.add_node(num_cpus=4).node_id)
+        elif tally.standing.readers == 7 and set(joined) <= set(diary.readers()):
+            diary.pause(0.0)
+
+    report, found = trial.run((1, 1), fate, shard_size=2)
+    assert (found.readers, found.most_readers) == (3, 8)
+    assert report.readers == 7, "of eight cores: the model has kept its own"
+    assert diary.readers().count(*joined) >= 3
