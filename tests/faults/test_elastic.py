@@ -1,4 +1,4 @@
-"""Nodes join, drain and die while a run goes on, with pretended GPUs; models and readers grow with them."""
+"""Nodes join, drain and die while a run goes on, with pretended GPUs; both pools grow with them, and shrink."""
 
 import json
 import logging
@@ -154,3 +154,28 @@ def test_readers_grow_as_cores_join(cluster: Cluster, diary: Diary, trial: Trial
     assert (found.readers, found.most_readers) == (3, 8)
     assert report.readers == 7, "of eight cores: the model has kept its own"
     assert diary.readers().count(*joined) >= 3
+
+
+def test_a_pool_grows_within_one_load_of_a_model_and_shrinks(cluster: Cluster, diary: Diary, trial: Trial) -> None:
+    cluster.add_node(num_cpus=2, num_gpus=1)
+    diary.pause(1.5)
+    happened: list[str] = []
+
+    def fate(tally: Tally) -> None:
+        """Batches come faster than one model hears them, until there are three; then they come slowly."""
+        if not happened and len(diary.read()) == 1:
+            for _ in range(2):
+                cluster.add_node(wait=False, num_cpus=2, num_gpus=1)
+            happened.append("two join")
+        elif happened == ["two join"] and tally.standing.running == 3:
+            (diary.folder / OVER).touch()
+            diary.pause(4.0)
+            happened.append("grown")
+        elif happened[1:] == ["grown"] and tally.standing.running == 1:
+            diary.pause(0.0)
+            happened.append("shrunk")
+
+    trial.run((1, 3), fate, shard_size=1, readers=1, most_readers=1)
+    assert happened == ["two join", "grown", "shrunk"]
+    _, second, third, *_ = diary.read()
+    assert third.began < second.ended, "the pool is as large as it may be after one load, not two"
