@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from pipeline.output import TRANSCRIPTS
-from pipeline.stores.s3_listing import IN_FLIGHT
+from pipeline.pools import IN_FLIGHT
 
 OPEN = IN_FLIGHT * (1 + 2)
 """Shards that a run on two cores may have open at once: what its reader and its two models have in hand."""
