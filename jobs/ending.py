@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from jobs.exits import BROKEN, FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
 from jobs.options import Work
 from jobs.work import new_run_id
+from pipeline.knocking import knock
 from pipeline.output import DONE, read_identity, read_run, record_run
 from pipeline.storage import Store, StoreError
 
@@ -49,6 +50,8 @@ class Course:
     def end(self, code: int) -> None:
         """Write it down, where the output can be written."""
         try:
+            if code not in (FINE, FAILED_ROWS):
+                knock(self.options.output)  # it may be what this run ended of
             store = Store(self.options.output)
             if known := read_run(store, self.run_id):  # done, by this run or by another of the same night
                 if code in (FINE, FAILED_ROWS):
