@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline import prices
+from pipeline.log import NOTICE
 from pipeline.prices import Bill, Prices
 from pipeline.tally import Tally
 
@@ -39,8 +40,13 @@ def test_a_node_is_paid_for_while_it_is_there(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_node_without_a_price_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, told = [0.0], list[str]()
+
+    def tell(message: str, *, level: int) -> None:
+        assert level == NOTICE
+        told.append(message)
+
     monkeypatch.setattr(prices.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(prices, "tell", lambda message, level: told.append(message))
+    monkeypatch.setattr(prices, "tell", tell)
     bill, tally = Bill(Prices({"gpu": 2.5}), lambda: [("cpu",), ("cpu",), ("gpu",)]), Tally()
     for _ in range(3):
         clock[0] += 10
