@@ -2,20 +2,17 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.commit import Footer, read_footer
+from pipeline.commit import Footer, read_footers
 from pipeline.latest import by_shard, latest, superseded
 from pipeline.output import done, transcript_name
 from pipeline.schema import FAILED, OK, STATUSES
 from pipeline.storage import Store
 
-READERS = 32
-"""Footers that are read at once: each is one small request."""
 SHOWN = 5
 """Transcripts that are shown."""
 SEEN = ["recording_id", "channel", "seconds", "status", "text", "segments", "labels", "embedding", "units"]
@@ -69,8 +66,7 @@ class Outcome:
 def look(store: Store) -> Outcome:
     """Read what an output holds: footers where each row stands, and rows where later ones took some places."""
     shards = list(done(store))
-    with ThreadPoolExecutor(READERS) as pool:
-        footers = dict(zip(shards, pool.map(lambda shard: read_footer(store, shard), shards), strict=True))
+    footers = read_footers(store, shards)
     counts, seconds = standing(store) if superseded(store) else _counted(footers.values())
     return Outcome(
         counts=counts,

@@ -7,8 +7,10 @@ nothing stands: whoever comes second reads what is there and goes on.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +28,8 @@ GATHERED = pa.schema([ORDINAL, *TRANSCRIPT])
 """What `commit` takes: the table that users hold, and the ordinal that it is checked by."""
 
 FORMAT_VERSION = 1
+READERS = 32
+"""Footers that are read at once."""
 PREFIX = "stenopool."
 ROW_GROUP_BYTES, FEWEST_ROWS, MOST_ROWS = 32 << 20, 1_000, 65_536
 """A row group: about so many bytes of memory, within these numbers of rows."""
@@ -175,6 +179,12 @@ def read_footer(store: Store, shard: str) -> Footer:
         raise StoreError("StoreFailed", f"{store.url}/{name} is not a Parquet file ({error}): remove it") from None
     said = {key.decode(): value.decode() for key, value in (found.metadata or {}).items() if key != b"ARROW:schema"}
     return reading(f"{store.url}/{name}", lambda key: said[PREFIX + key], found.num_rows)
+
+
+def read_footers(store: Store, shards: Sequence[str]) -> dict[str, Footer]:
+    """What each of these says of itself; many are asked at once, as each is one small request."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return dict(zip(shards, pool.map(partial(read_footer, store), shards), strict=True))
 
 
 def reading(where: str, entry: Callable[[str], str], rows: int) -> Footer:

@@ -5,19 +5,16 @@ Each commit was checked when it was made. This looks at what lies in the store, 
 
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow.parquet as pq
 
 from pipeline.audio.rules import Channels
-from pipeline.commit import read_footer
+from pipeline.commit import Footer, read_footers
 from pipeline.output import generations, plan_name, transcript_name
 from pipeline.planfile import Promise, promised
 from pipeline.schema import FAILED
 from pipeline.storage import Store
 
-READERS = 32
-"""Footers that are read at once: each is one small request."""
 REST = re.compile(r"(/[0-9]+-|:[0-9]+)$")
 """How a row is called that stands for all recordings of a container from this number on."""
 NAMED = 10
@@ -43,13 +40,13 @@ def reckon(store: Store, channels: Channels) -> None:
 
 
 def _wrong(store: Store, channels: Channels) -> Iterator[str]:
-    with ThreadPoolExecutor(READERS) as pool:
-        for part in _promised(store):
-            found = pool.map(lambda promise: _rows(store, promise), part)
-            for promise, rows in zip(part, found, strict=True):
-                exact = channels != "each" and not promise.container  # a container may have grown since it was planned
-                if rows < promise.recordings or (exact and rows > promise.recordings):
-                    yield f"{transcript_name(promise.shard)}: {rows:,} rows for {promise.recordings:,} recordings"
+    for part in _promised(store):
+        footers = read_footers(store, [promise.shard for promise in part])
+        for promise in part:
+            rows = _rows(store, promise, footers[promise.shard])
+            exact = channels != "each" and not promise.container  # a container may have grown since it was planned
+            if rows < promise.recordings or (exact and rows > promise.recordings):
+                yield f"{transcript_name(promise.shard)}: {rows:,} rows for {promise.recordings:,} recordings"
 
 
 def _promised(store: Store) -> Iterator[Sequence[Promise]]:
@@ -58,9 +55,8 @@ def _promised(store: Store) -> Iterator[Sequence[Promise]]:
             yield from promised(file)
 
 
-def _rows(store: Store, promise: Promise) -> int:
+def _rows(store: Store, promise: Promise, footer: Footer) -> int:
     """How many of a shard's recordings are accounted for."""
-    footer = read_footer(store, promise.shard)
     short = promise.container and footer.rows < promise.recordings and footer.counts[FAILED]
     return promise.recordings if short and _cut_short(store, promise.shard) else footer.rows
 

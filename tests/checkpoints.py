@@ -4,6 +4,7 @@ The weights are drawn so that activations stay near unit size; a speller's head 
 would win every frame and there would be nothing to compare.
 """
 
+import json
 import math
 import zlib
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from models.model import SpeechModel
 from models.protocol import FrameLogits, Samples
 from models.registry import ARCHITECTURES
 from models.writer import Writer
+from tests.clips import make_clips
 
 SMALL: Json = {
     "hidden_size": 64,
@@ -61,6 +63,13 @@ CONFIGS: Mapping[str, Json] = {
 
 SURE = 3.0
 """How much louder than unit size a decoder's scores are: random ones alone would all be nearly as good."""
+
+
+def write_small_speller(folder: Path) -> Path:
+    """A HuBERT that spells with letters, and where it lies."""
+    write_random("HubertForCTC", CONFIGS["HuBERT"], make_clips(16_000, seed=0).good[0], folder)
+    (folder / "vocab.json").write_text(json.dumps({"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}))
+    return folder
 
 
 def write_random(architecture: str, config: Json, clip: Samples, folder: Path) -> None:

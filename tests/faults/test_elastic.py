@@ -1,6 +1,5 @@
 """Nodes join, drain and die while a run goes on, with pretended GPUs; both pools grow with them, and shrink."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +20,7 @@ from jobs.exits import FINE
 from jobs.transcription import task
 from pipeline.resources import Asked, Resources, resources
 from pipeline.tally import Tally
-from tests.checkpoints import CONFIGS, write_random
-from tests.clips import make_clips
+from tests.checkpoints import write_small_speller
 from tests.faults.diary import OVER, Diary, slowly
 from tests.faults.runs import rows, without_engine
 
@@ -32,10 +30,7 @@ RECORDINGS = 160
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    write_random("HubertForCTC", CONFIGS["HuBERT"], make_clips(16_000, seed=0).good[0], folder)
-    (folder / "vocab.json").write_text(json.dumps({"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}))
-    return folder
+    return write_small_speller(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

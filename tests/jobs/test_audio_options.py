@@ -23,8 +23,7 @@ from pipeline.audio import AudioRules
 from pipeline.latest import latest
 from pipeline.references import References
 from pipeline.storage import Store
-from tests.checkpoints import CONFIGS, write_random
-from tests.clips import make_clips
+from tests.checkpoints import write_small_speller
 from tests.faults.runs import engineless
 
 DECODER = Path(__file__).parents[2] / "jobs" / "demo" / "checkpoints" / "speech2text"
@@ -34,10 +33,7 @@ HOLDS = 500
 
 @pytest.fixture(scope="module")
 def speller(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    write_random("HubertForCTC", CONFIGS["HuBERT"], make_clips(16_000, seed=0).good[0], folder)
-    (folder / "vocab.json").write_text(json.dumps({"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}))
-    return folder
+    return write_small_speller(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What a run is told about its cluster: the size of its pool, what nodes cost, where its metrics are."""
 
-import json
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,8 +10,7 @@ from jobs.options import Transcribe
 from jobs.settings import read
 from pipeline import machines
 from pipeline.resources import Asked, UnfitError
-from tests.checkpoints import CONFIGS, write_random
-from tests.clips import make_clips
+from tests.checkpoints import write_small_speller
 from tests.pipeline.corpora import clip, written
 
 
@@ -84,8 +82,7 @@ def test_the_cluster_is_asked_for_what_was_said_and_what_it_cannot_give_is_a_wro
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tmp_path / "model"
-    write_random("HubertForCTC", CONFIGS["HuBERT"], make_clips(16_000, seed=0).good[0], model)
-    (model / "vocab.json").write_text(json.dumps({"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}))
+    write_small_speller(model)
     heard: list[Asked] = []
 
     def unfit(*_: object, asked: Asked, metrics_port: int | None) -> NoReturn:

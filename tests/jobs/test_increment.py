@@ -18,20 +18,16 @@ from jobs.outcome import look
 from pipeline.latest import latest
 from pipeline.output import generations
 from pipeline.storage import Store
-from tests.checkpoints import CONFIGS, write_random
+from tests.checkpoints import write_small_speller
 from tests.clips import make_clips
 from tests.faults.runs import engineless
 
 CLIP = make_clips(16_000, seed=0).good[0]
-SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    write_random("HubertForCTC", CONFIGS["HuBERT"], CLIP, folder)
-    (folder / "vocab.json").write_text(json.dumps(SPELLING))
-    return folder
+    return write_small_speller(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture

@@ -26,23 +26,18 @@ from models import load_model
 from pipeline.latest import latest
 from pipeline.output import read_runs
 from pipeline.storage import Store
-from tests.checkpoints import CONFIGS, write_random
-from tests.clips import make_clips
+from tests.checkpoints import write_small_speller
 from tests.jobs.bucket import BROKEN, RATE, Bucket, Heard
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 LIMIT = 300.0
-SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
 TROUBLES = ("none", "killed while planning", "killed while writing", "doubled", "overlap", "missed", "again")
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    write_random("HubertForCTC", CONFIGS["HuBERT"], make_clips(RATE, seed=0).good[0], folder)
-    (folder / "vocab.json").write_text(json.dumps(SPELLING))
-    return folder
+    return write_small_speller(tmp_path_factory.mktemp("model"))
 
 
 @dataclass(frozen=True)

@@ -16,21 +16,17 @@ from jobs.cli import main
 from jobs.exits import FAILED_ROWS, FINE, HELD, INTERRUPTED
 from pipeline.lease import Lease
 from pipeline.storage import Store
-from tests.checkpoints import CONFIGS, write_random
+from tests.checkpoints import write_small_speller
 from tests.clips import make_clips
 
 pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
 CLIP = make_clips(16_000, seed=0).good[0]
-SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    write_random("HubertForCTC", CONFIGS["HuBERT"], CLIP, folder)
-    (folder / "vocab.json").write_text(json.dumps(SPELLING))
-    return folder
+    return write_small_speller(tmp_path_factory.mktemp("model"))
 
 
 def sounds(folder: Path, number: int, seconds: float) -> Path:

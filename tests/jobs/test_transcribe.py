@@ -16,21 +16,17 @@ from jobs.options import Incremental, Transcribe
 from jobs.planning import Growing, Once, add
 from pipeline.output import Identity, claim
 from pipeline.storage import Store
-from tests.checkpoints import CONFIGS, write_random
+from tests.checkpoints import CONFIGS, write_random, write_small_speller
 from tests.clips import make_clips
 
 CLIP = make_clips(16_000, seed=0).good[0]
-SPELLING = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A small speller."""
-    folder = tmp_path / "model"
-    write_random("HubertForCTC", CONFIGS["HuBERT"], CLIP, folder)
-    (folder / "vocab.json").write_text(json.dumps(SPELLING))
-    return folder
+    return write_small_speller(tmp_path / "model")
 
 
 @pytest.fixture

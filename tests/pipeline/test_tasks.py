@@ -1,6 +1,5 @@
 """What is made of a batch, and what is said where a model cannot make it."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -13,18 +12,16 @@ from models.protocol import CtcSearch, Generation
 from pipeline.audio import AudioRules
 from pipeline.storage import Store
 from pipeline.tasks import Transcription
-from tests.checkpoints import CONFIGS, write_random
+from tests.checkpoints import CONFIGS, write_random, write_small_speller
 from tests.clips import make_clips
 from tests.models.tokenizers import published
 
 CLIPS = make_clips(16_000, seed=0).good
-LETTERS = {"<pad>": 0, "|": 1} | {chr(97 + i): i + 2 for i in range(22)}
 
 
 @pytest.fixture
 def speller(tmp_path: Path) -> SpeechModel:
-    write_random("HubertForCTC", CONFIGS["HuBERT"], CLIPS[0], tmp_path / "hubert")
-    (tmp_path / "hubert" / "vocab.json").write_text(json.dumps(LETTERS))
+    write_small_speller(tmp_path / "hubert")
     return load_model(tmp_path / "hubert")
 
 
