@@ -171,9 +171,10 @@ def main() -> int:
     options = asked.options.read_text() if asked.options else ""
     job = dated(yaml.safe_load(asked.job.read_text()), asked.date, options, owner(os.environ))
     try:
-        job, new = submit(Cluster(), job)
+        cluster = Cluster()
+        job, new = submit(cluster, job)
         print(f"{_name(job)}: {'submitted' if new else 'is there already: following it'}", flush=True)
-        return follow(Cluster(), job)
+        return follow(cluster, job)
     except ClusterError as error:
         print(f"submit: {error}", file=sys.stderr)
         return UNTOLD

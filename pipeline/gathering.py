@@ -18,6 +18,8 @@ from pipeline.stitching import Making, Piece, Row, Word, stitched
 
 SCORED = 25_000_000
 """Comparisons that one row's error rate may cost: the rates of longer texts are left empty, to be computed apart."""
+WITHHELD = told(CROWDED)
+"""How a segment says that it found no room, which is no verdict."""
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Gathering:
                 self.reached.add(key["shard"])
             elif key["ordinal"] is None:
                 self.outages[key["shard"]] = key["failure"]["message"]
-            elif key["failure"] == told(CROWDED):
+            elif key["failure"] == WITHHELD:
                 self.crowded.add((key["shard"], key["ordinal"]))
             elif key["ordinal"] not in shard.rows:
                 self._keep(shard, key, row)
