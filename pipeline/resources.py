@@ -77,7 +77,7 @@ class Resources:
     @property
     def batch_seconds(self) -> float:
         """What a batch may hold: a GPU wants much at once, while on CPUs small ones keep all models busy to the end."""
-        return 160.0 if self.device == "cuda" else 40.0
+        return 160.0 if self.device == "cuda" else 20.0
 
 
 def settled(asked: Asked, there: Offers, usable: Callable[[], bool]) -> Asked:

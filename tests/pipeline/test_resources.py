@@ -105,13 +105,13 @@ def test_a_gpu_that_lies_idle_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_model_on_the_processor_holds_no_gpu_and_has_the_cores_of_its_machine() -> None:
     found = resources(BOX, Asked("cpu"))
-    assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cpu", 0.0, (8, 8), 40.0)
+    assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cpu", 0.0, (8, 8), 20.0)
     assert found == resources([{"CPU": 8.0, "memory": 32.0 * GIB}], Asked("cpu"))
 
 
 def test_a_gpu_can_be_asked_for_and_not_used() -> None:
     found = resources(BOX, Asked("cpu", model_gpus=1.0))
-    assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cpu", 1.0, (2, 2), 40.0)
+    assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cpu", 1.0, (2, 2), 20.0)
 
 
 def test_a_gpu_has_large_batches_and_as_many_models_as_share_it() -> None:
