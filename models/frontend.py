@@ -115,8 +115,7 @@ class LogMel:
             return samples.new_zeros(0, self.mels)
         window = torch.hann_window(self.window, periodic=False, dtype=torch.float64, device=samples.device)
         frames = samples.double().unfold(0, self.window, self.hop) * window
-        spectrum = torch.view_as_real(torch.fft.rfft(frames, self.fft)).float()
-        power = spectrum.square().sum(-1)
+        power = _power(torch.view_as_real(torch.fft.rfft(frames, self.fft)).float())
         bank = mel_bank(self.mels, self.fft // 2 + 1, self.sample_rate, self.LOWEST, self.HIGHEST)
         return (power @ bank.to(power.device)).clamp_min_(self.FLOOR).log_()
 
@@ -167,7 +166,7 @@ class Fbank:
         before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
         fft = 1 << (self.window - 1).bit_length()
         spectrum = torch.fft.rfft((frames - self.EMPHASIS * before) * self._taper(samples.device), fft)
-        power = torch.view_as_real(spectrum).square_().sum(-1)
+        power = _power(torch.view_as_real(spectrum))
         bank = mel_bank(self.mels, fft // 2 + 1, self.sample_rate, self.LOWEST, self.sample_rate / 2)
         return (power @ bank.to(power)).clamp_min_(self.FLOOR).log_().float().double()
 
@@ -180,6 +179,12 @@ class Fbank:
         variance, mean = torch.var_mean(mels, 0, correction=0)
         centred = mels - mean if self.center else mels
         return centred / torch.where(variance > 0, variance, 1.0).sqrt() if self.scale else centred
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    """(..., real and imaginary) -> (...): a sum over pairs would be the same, and many times slower."""
+    squares = spectrum.square()
+    return squares[..., 0] + squares[..., 1]
 
 
 def _banded(batch: Padded, hop: int, window: int) -> Loudness:

@@ -13,6 +13,7 @@ import pyarrow.dataset
 import pytest
 import ray.data
 import soundfile
+from psutil import Process
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.data._internal.execution.operators.map_operator import MapOperator
 from ray.data._internal.logical.optimizers import get_execution_plan
@@ -23,7 +24,7 @@ from models import load_model
 from pipeline import flow, machines
 from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
-from pipeline.forgetting import Forgetting
+from pipeline.forgetting import Forgetting, give_back
 from pipeline.inference import Device
 from pipeline.inputs.found import PlanRules
 from pipeline.lease import Lease
@@ -147,13 +148,31 @@ def test_what_the_engine_notes_of_every_block_is_forgotten_as_the_flow_goes_on(h
     rules = Rules("memory://out", "model", AudioRules(), Buckets())
     plan, _ = get_execution_plan(flow.flow(PLANNED, rules, Device("model"), here)._logical_plan)
     assert Forgetting in DataContext.get_current().custom_execution_callback_classes
-    times = iter([0.0, 0.5, 1.5, 1.5])
+    times = iter([0.0, 0.5, 1.5])
     forgetting, topology = Forgetting(lambda: next(times)), {plan.dag: None, plan.dag.input_dependencies[0]: None}
     for stage in topology:
         stage._output_blocks_stats.extend([BlockStats(1, 100, None)] * 3)
     for left in (3, 0):
         forgetting.on_execution_step(SimpleNamespace(_topology=topology))
         assert [len(*stage.get_stats().values()) for stage in topology] == [left, left]
+
+
+def test_what_is_free_goes_back_to_the_system_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    times, given = iter([0.0, 5.0, 10.0, 12.0, 20.5]), list[float]()
+    forgetting = Forgetting(lambda: next(times))
+    monkeypatch.setattr("pipeline.forgetting.give_back", lambda: given.append(forgetting._cleared))
+    for _ in range(4):
+        forgetting.on_execution_step(SimpleNamespace(_topology={}))
+    assert given == [10.0, 20.5]
+
+
+def test_what_lies_about_in_pieces_is_given_back() -> None:
+    """Every second of many pieces is freed: the C library gives nothing of it back by itself."""
+    pieces = [bytes([number % 250 + 1]) * 40_000 for number in range(4_000)]
+    del pieces[::2]
+    before = Process().memory_info().rss
+    give_back()
+    assert before - Process().memory_info().rss > 40 << 20
 
 
 def test_stages_that_the_engine_makes_one_are_told_from_two(here: Resources) -> None:
