@@ -10,7 +10,9 @@ SECONDS = (
     0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0, 45.0, 60.0, 90.0, 120.0,
     180.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0,
 )  # fmt: skip
+TENTHS = 10
 Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -47,6 +49,38 @@ class Bins:
         """The bins from the first to the last that holds anything."""
         there = np.flatnonzero(self.counts)
         return slice(int(there[0]), int(there[-1]) + 1) if len(there) else slice(0, 0)
+
+
+@dataclass
+class Trust:
+    """How right recordings of like confidence are, in tenths of it, by their words."""
+
+    words: Floats = field(default_factory=lambda: np.zeros(TENTHS))
+    sure: Floats = field(default_factory=lambda: np.zeros(TENTHS))
+    """The sum of their words' confidence."""
+    right: Floats = field(default_factory=lambda: np.zeros(TENTHS))
+    """How many of them are right."""
+
+    def take(self, words: Floats, confidence: Floats, wer: Floats) -> None:
+        """Count recordings; those of which anything is not known, or that have no word, are left out."""
+        known = np.isfinite(words * confidence * wer) & (words > 0)
+        words, confidence, rate = words[known], confidence[known], wer[known]
+        places = np.clip((confidence * TENTHS).astype(int), 0, TENTHS - 1)
+        self.words += np.bincount(places, words, TENTHS)
+        self.sure += np.bincount(places, words * confidence, TENTHS)
+        self.right += np.bincount(places, words * (1 - np.minimum(rate, 1)), TENTHS)
+
+    @property
+    def points(self) -> tuple[Floats, Floats]:
+        """Mean confidence and share of right words, of the tenths that hold any."""
+        full = self.words > 0
+        return self.sure[full] / self.words[full], self.right[full] / self.words[full]
+
+    @property
+    def error(self) -> float:
+        """How far what is said is from what is right, over all words; 0 for none."""
+        total = float(self.words.sum())
+        return float(np.abs(self.sure - self.right).sum()) / total if total else 0.0
 
 
 def seconds_bins() -> Bins:

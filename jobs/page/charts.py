@@ -11,15 +11,12 @@ from contextlib import contextmanager
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from matplotlib.typing import RcKeyType
 
-from jobs.page.bins import Bins
-
-Floats = npt.NDArray[np.float64]
+from jobs.page.bins import Bins, Floats, Trust
 
 INK, FAINT, FIRST, SECOND = "#010203", "#010204", "#010205", "#010206"
 ROLES = {INK: "var(--soft)", FAINT: "var(--line)", FIRST: "var(--first)", SECOND: "var(--second)"}
@@ -88,6 +85,20 @@ def rates_chart(name: str, bins: Bins) -> str:
     """How wrong recordings are; what is exactly right, and what is wrong more than once a word, by themselves."""
     below = ["0", *(f"\u2264{edge:.0%}" for edge in bins.edges[2:-2]), "", ">100%"]
     return _bars(name, bins, lambda place: below[place], 0.43)
+
+
+def trust_chart(trust: Trust) -> str:
+    """How right words are over how sure the model was of them, beside the line on which both are the same."""
+    sure, right = trust.points
+    with _drawing("trust") as (axes, done):
+        axes.plot([0, 1], [0, 1], color=SECOND, linewidth=1.2, linestyle="--", label="as right as it is sure")
+        axes.plot(sure, right, color=FIRST, linewidth=1.8, marker="o", markersize=5, label="what it is")
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.05)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
+        axes.legend(loc="upper left", handlelength=1.8, borderaxespad=0.2)
+        return done()
 
 
 def _bars(name: str, bins: Bins, told: Callable[[int], str], shift: float) -> str:

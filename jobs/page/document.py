@@ -165,6 +165,10 @@ def _spread(found: Findings) -> Iterator[Chart]:
         if bins.count:
             note = f"Of {bins.count:,} rows with a reference; {bins.counts[0] / bins.count:.0%} are exactly right."
             yield Chart(title, _drawn(charts.rates_chart(name, bins)), note)
+    if found.trust.words.any():
+        off = f"it is off by {found.trust.error:.1%} on average"
+        note = f"Right words by how sure the model was of their recording: {off}."
+        yield Chart("Whether confidence is true", _drawn(charts.trust_chart(found.trust)), note)
 
 
 def _drawn(svg: str) -> Markup:

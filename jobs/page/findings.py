@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from jobs.page.bins import Bins, rate_bins, seconds_bins, share_bins
+from jobs.page.bins import Bins, Trust, rate_bins, seconds_bins, share_bins
 from pipeline.schema import FAILED, OK, SKIPPED, STATUSES
 from pipeline.scoring import normalise
 
@@ -57,6 +57,8 @@ class Findings:
     confidence: Bins = field(default_factory=share_bins)
     wer: Bins = field(default_factory=rate_bins)
     cer: Bins = field(default_factory=rate_bins)
+    trust: Trust = field(default_factory=Trust)
+    """Of rows with a confidence and an error rate."""
     words: int = 0
     """Of the references."""
     wrong: float = 0.0
@@ -111,10 +113,11 @@ def _count(table: pa.Table, found: Findings) -> None:
     heard = table.filter(pa.compute.equal(table["status"], OK))
     found.confidence.take(numbers(heard, "confidence"))
     found.labels.update(labels[0]["label"] for labels in heard["labels"].to_pylist() if labels)
-    for reference, rate in zip(table["reference"].to_pylist(), wer, strict=True):
-        if reference and np.isfinite(rate):
-            length = len(normalise(reference).split())
-            found.words, found.wrong = found.words + length, found.wrong + rate * length
+    words = np.array([len(normalise(reference or "").split()) for reference in table["reference"].to_pylist()], float)
+    scored = np.isfinite(wer)
+    found.words += int(words[scored].sum())
+    found.wrong += float((words * wer)[scored].sum())
+    found.trust.take(words, numbers(table, "confidence"), wer)
     for row in _unread(table):
         _trouble(row, found)
 

@@ -79,11 +79,13 @@ def test_the_charts_are_those_of_the_run_and_of_its_rows(output: str) -> None:
     drawn = re.findall(r"<figcaption><b>([^<]+)</b>.*?(<svg .*?</svg>)", written, re.DOTALL)
     titles = [title for title, _ in drawn]
     assert titles[:2] == ["Speed over time", "Idle share of the pools"]
-    assert titles[2:] == ["Length", "Confidence", "Word error rate", "Character error rate"]
+    rates = ["Word error rate", "Character error rate"]
+    assert titles[2:] == ["Length", "Confidence", *rates, "Whether confidence is true"]
     assert all("<path" in drawing for _, drawing in drawn)
     told = plain(written)
     assert "3 recordings, 3.0 s on average" in told
     assert "Of 2 rows with a reference; 50% are exactly right" in told
+    assert "it is off by 16.5% on average" in told, "two words right at 0.97, one of two at 0.2"
 
 
 @pytest.mark.parametrize(("cost", "said"), [(12.5, "12.50 100"), (0.00025, "0.00025 0.002"), (0.0, "0 0")])
