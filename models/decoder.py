@@ -75,7 +75,7 @@ class Decoder(nn.Module):
         x = self._embed(ids, (past.steps + 1) * (ids != self.pad) + self.pad)
         past.begin(len(self.layers))
         keeps = [past.keeper(layer) for layer in range(len(self.layers))]
-        states, _ = self._through(x, keeps, past.mask(), memory)
+        states, _ = self._through(x, keeps, past.mask(x.dtype), memory)
         return states
 
     def _embed(self, ids: Tensor, places: Tensor) -> Tensor:
@@ -123,12 +123,13 @@ class Past:
 
         return keep
 
-    def mask(self) -> Tensor | None:
-        """True where a row is on a reading's path: (clips, 1, beams, steps x beams)."""
+    def mask(self, dtype: torch.dtype) -> Tensor | None:
+        """Zero where a row is on a reading's path, else minus infinity: (clips, 1, beams, steps x beams)."""
         if self.beams == 1:
             return None
         rows = torch.arange(self.beams, device=self.path.device)
-        return (self.path[..., None] == rows).flatten(2)[:, None]
+        others = (self.path[..., None] != rows).flatten(2)[:, None]
+        return torch.zeros(others.shape, dtype=dtype, device=others.device).masked_fill_(others, -torch.inf)
 
     def follow(self, parents: Tensor) -> None:
         """Each reading goes on from another: (clips, beams)."""

@@ -28,7 +28,7 @@ class LookBack(nn.Module):
         self.outward = nn.Linear(width, width)
 
     def forward(self, x: Tensor, keep: Keep, mask: Tensor | None) -> Tensor:
-        """(clips, tokens, width) -> the same; `mask` is True where a token may look."""
+        """(clips, tokens, width) -> the same; `mask` is True where a token may look, or what is added to its scores."""
         query, key, value = self.inward(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         seen = F.scaled_dot_product_attention(query, *keep(key, value), attn_mask=mask)
         return self.outward(seen.transpose(1, 2).flatten(2))
@@ -72,7 +72,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, keep: Keep, memory: Pair, *, back: Tensor | None, across: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """(clips, tokens, width) -> the same, and what was looked at; the masks are True where one may look."""
+        """(clips, tokens, width) -> the same, and what was looked at; the masks as of the two parts."""
         x = x + self.back(self.norm_back(x), keep, back)
         seen, looks = self.across(self.norm_across(x), memory, across)
         x = x + seen
