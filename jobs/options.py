@@ -74,7 +74,7 @@ class Work(Machines, Audio, Corpus):
     window_bytes: int = 256 << 20
     """Bytes of inputs that are held for that, at most, however few segments they are."""
     batch_seconds: float | None = None
-    """What a batch may hold, in padded seconds; by default 160 on a GPU and 20 on CPUs."""
+    """What a batch may hold, in padded seconds; by default 160 on a GPU and 40 on CPUs."""
 
     @property
     def decisive(self) -> Mapping[str, str | int | float | bool | None]:

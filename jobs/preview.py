@@ -115,7 +115,8 @@ def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     where = Device(options.model, options.dtype, resources.device, resources.listener_threads, ready.task)
     before = torch.get_num_threads()
     tell("reading and hearing a sample, to tell how long it takes", level=STEP)
-    found = measured(survey.sample, ready.audio, buckets(options, resources), where)
+    large = replace(buckets(options, resources), parts=1)  # as those of a full window are
+    found = measured(survey.sample, ready.audio, large, where)
     torch.set_num_threads(before)
     hourly = _hourly(options, resources)
     told = foretold(survey, found, resources, hourly, elsewhere=options.address is not None)

@@ -63,7 +63,8 @@ def checked(options: Work, task: Task, planning: Planning) -> Ready:
 
 def buckets(options: Work, resources: Resources) -> Buckets:
     """How batches are made on what there is."""
-    return Buckets(options.window, options.window_bytes, budget=options.batch_seconds or resources.batch_seconds)
+    budget = options.batch_seconds or resources.batch_seconds
+    return Buckets(options.window, options.window_bytes, budget, parts=resources.batches)
 
 
 def asked(options: Work) -> Asked:

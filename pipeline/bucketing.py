@@ -29,6 +29,10 @@ class Buckets:
     """What a batch costs for itself, in padded seconds: one more clip is left to the next where its padding is more."""
     most: int = 256
     """Segments in a batch."""
+    parts: int = 1
+    """Batches that a window is cut into at least, where it is long enough: few large ones would not end together."""
+    least: float = 10.0
+    """What a batch may always cost, however many there should be."""
 
 
 def cost(clips: int, longest: float, rules: Buckets) -> float:
@@ -62,12 +66,12 @@ def pack(window: Sequence[Ready], rules: Buckets) -> Iterator[list[Ready]]:
 
 def cuts(lengths: Sequence[float], rules: Buckets) -> list[tuple[int, int]]:
     """The cheapest way to cut falling lengths into batches: padding on one side, launches on the other."""
-    cheapest, came_from = [0.0], [0]
+    budget, cheapest, came_from = _budget(lengths, rules), [0.0], [0]
     for end in range(1, len(lengths) + 1):
         best, begin = math.inf, end - 1
         for first in range(end - 1, max(-1, end - 1 - rules.most), -1):
             price = cost(end - first, lengths[first], rules)
-            if price > rules.budget and end - first > 1:
+            if price > budget and end - first > 1:
                 break  # an earlier first clip is longer still
             if (total := cheapest[first] + price + rules.launch) < best:
                 best, begin = total, first
@@ -79,6 +83,12 @@ def cuts(lengths: Sequence[float], rules: Buckets) -> list[tuple[int, int]]:
         made.append((came_from[end], end))
         end = came_from[end]
     return made[::-1]
+
+
+def _budget(lengths: Sequence[float], rules: Buckets) -> float:
+    if rules.parts == 1:
+        return rules.budget
+    return min(rules.budget, max(rules.least, sum(cost(1, length, rules) for length in lengths) / rules.parts))
 
 
 def padding(batch: Sequence[float]) -> float:

@@ -10,6 +10,8 @@ Offers = Sequence[Mapping[str, float]]
 """What each machine of a cluster has to give."""
 READERS = 8
 """That a GPU's model may need to be kept busy."""
+EACH = 8
+"""Batches of a window for each model."""
 ROOM = 3 << 30
 """Bytes that a machine should have for each of its models: the larger families take as much with a batch in hand."""
 MISSING = {"CPU": 1.0, "GPU": 0.0, "memory": math.inf}
@@ -76,8 +78,13 @@ class Resources:
 
     @property
     def batch_seconds(self) -> float:
-        """What a batch may hold: a GPU wants much at once, while on CPUs small ones keep all models busy to the end."""
-        return 160.0 if self.device == "cuda" else 20.0
+        """What a batch may hold: a GPU wants much at once, while on CPUs small ones are as fast."""
+        return 160.0 if self.device == "cuda" else 40.0
+
+    @property
+    def batches(self) -> int:
+        """What a reader makes of its window at least, so that all models have work until they end together."""
+        return EACH * max(1, math.ceil(self.begun / self.readers))
 
 
 def settled(asked: Asked, there: Offers, usable: Callable[[], bool]) -> Asked:

@@ -227,16 +227,21 @@ def ours(task: Task) -> Told:
 def limit(task: Task) -> Told:
     """Our models, with nothing before them and nothing behind."""
     began = time.monotonic()
-    buckets = Buckets(budget=Resources().batch_seconds)
-    alone = Alone(task.corpus, storage(task.corpus), task.model, task.dtype, task.threads, buckets)
+    alone = Alone(task.corpus, storage(task.corpus), task.model, task.dtype, task.threads, bucketed(task.threads))
     seconds, padded = hear_alone(alone)
     return Told(seconds, time.monotonic() - began - seconds, padded)
+
+
+def bucketed(models: int) -> Buckets:
+    """What a run of so many models makes batches by."""
+    there = Resources(begun=models)
+    return Buckets(budget=there.batch_seconds, parts=there.batches)
 
 
 def kept_even(count: int) -> float:
     """The share of padding where a window is full, of so many clips: reckoned, not run."""
     lengths = sorted((len(clip) / RATE for clip in skewed_clips(count)), reverse=True)
-    batches = [lengths[first:end] for first, end in cuts(lengths, Buckets(budget=Resources().batch_seconds))]
+    batches = [lengths[first:end] for first, end in cuts(lengths, bucketed(os.cpu_count() or 1))]
     return 1 - sum(lengths) / sum(len(batch) * max(batch) for batch in batches)
 
 

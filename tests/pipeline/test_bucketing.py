@@ -1,5 +1,7 @@
 """Batches hold like lengths, within a budget, and lose nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,18 @@ def test_a_skewed_mix_is_padded_by_less_than_three_percent() -> None:
     made = list(batches((ready(i, seconds) for i, seconds in enumerate(lengths)), Buckets(window=1024)))
     room = sum(len(batch) * max(r.seconds for r in batch) for batch in made)
     assert 1 - lengths.sum() / room <= 0.03
+
+
+@given(LENGTHS, st.integers(2, 40))
+def test_a_short_window_is_cut_into_parts_that_end_together(lengths: list[float], parts: int) -> None:
+    rules = Buckets(parts=parts, budget=40.0)
+    made = list(batches((ready(i, seconds) for i, seconds in enumerate(lengths)), replace(rules, window=300)))
+    costs = [cost(len(batch), max(r.seconds for r in batch), rules) for batch in made if len(batch) > 1]
+    whole = sum(cost(1, seconds, rules) for seconds in lengths[:64])
+    if len(lengths) <= 64:
+        assert all(one <= max(10.0, whole / parts) + 1e-9 for one in costs)
+    assert sum(map(len, made)) == len(lengths)
+    assert all(one <= 40.0 for one in costs)
 
 
 def test_padding_is_the_share_that_is_not_audio() -> None:

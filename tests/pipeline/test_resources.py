@@ -105,18 +105,24 @@ def test_a_gpu_that_lies_idle_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_model_on_the_processor_holds_no_gpu_and_has_the_cores_of_its_machine() -> None:
     found = resources(BOX, Asked("cpu"))
-    assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cpu", 0.0, (8, 8), 20.0)
+    assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cpu", 0.0, (8, 8), 40.0)
     assert found == resources([{"CPU": 8.0, "memory": 32.0 * GIB}], Asked("cpu"))
 
 
 def test_a_gpu_can_be_asked_for_and_not_used() -> None:
     found = resources(BOX, Asked("cpu", model_gpus=1.0))
-    assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cpu", 1.0, (2, 2), 20.0)
+    assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cpu", 1.0, (2, 2), 40.0)
 
 
 def test_a_gpu_has_large_batches_and_as_many_models_as_share_it() -> None:
     found = resources(BOX, Asked("cuda", model_gpus=0.5))
     assert (found.device, found.listener_gpus, found.listeners, found.batch_seconds) == ("cuda", 0.5, (4, 4), 160.0)
+
+
+def test_a_window_has_batches_for_every_model_that_its_reader_feeds() -> None:
+    assert Resources(begun=2, readers=1).batches == 16
+    assert Resources(begun=1, readers=8).batches == 8
+    assert Resources(begun=9, readers=4).batches == 24
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
