@@ -134,4 +134,5 @@ def _stoppable() -> Iterator[None]:
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:
+    signal.alarm(0)  # the engine's library sets one to abort with, while it starts
     raise KeyboardInterrupt

@@ -59,12 +59,31 @@ def begin(start: Callable[[], None], times: int = STARTS) -> None:
     Its patience with a machine that is busy with other things ends after 30 seconds: then it is asked again.
     """
     try:
-        start()
+        with _same_end():
+            start()
     except Exception as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         if times > 1 and LATE in said[-1]:
             return begin(start, times - 1)
         raise EngineLostError(_lost(f"the engine could not be started ({said[-1]})")) from error
+
+
+@contextmanager
+def _same_end() -> Iterator[None]:
+    """Who handles a polite end goes on to do so, although the engine takes it for itself, twice.
+
+    Its Python would exit at once, and its library would abort three seconds after the signal, whatever is done then.
+    """
+    before, take = signal.getsignal(signal.SIGTERM), ray._private.utils.set_sigterm_handler
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ray._private.utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        ray._private.utils.set_sigterm_handler = take
+        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

@@ -1,5 +1,7 @@
 """An engine that dies under a run ends it in words."""
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ from ray.exceptions import ActorDiedError
 
 from pipeline import vigil as watching
 from pipeline.vigil import EngineLostError, begin, vigil
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -43,6 +46,32 @@ def test_ctrl_c_is_still_ctrl_c(sockets: Path) -> None:
 def test_an_engine_that_gives_up_is_told_in_words(given_up: Exception, said: str, sockets: Path) -> None:
     with pytest.raises(EngineLostError, match=f"{said}.* the same command goes on"), vigil():
         raise given_up
+
+
+STOPPED = """
+import os, signal, time
+from pipeline import machines
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGTERM, stop)
+with machines.cluster(cpus=1):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+    except KeyboardInterrupt:
+        time.sleep(4)  # the engine's library gives three seconds
+        print("in order")
+"""
+
+
+@pytest.mark.ray
+def test_a_polite_end_takes_the_time_that_it_needs() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", STOPPED], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "in order\n", "")
 
 
 @pytest.mark.parametrize(("said", "starts"), [("no such address", 1), ("The node timed out during startup.", 3)])
