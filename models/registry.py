@@ -4,12 +4,13 @@ A blueprint is the whole model that a configuration describes, without weights, 
 come from.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from models import hubert, lasr, sew_d, speech2text, unispeech
 from models.classifier import Classifier
@@ -138,6 +139,18 @@ def _writer(family: Family, published: Json) -> Blueprint:
     return Blueprint(design.encoder, Writer(config, rules), weights, design.problems, asides=tuple(asides))
 
 
+class Unfilled(TorchFunctionMode):
+    """Modules begin without values: to draw them where there is no memory loads torch's compiler, for seconds."""
+
+    def __torch_function__(
+        self, func: Callable[..., object], types: object, args: Sequence[object] = (), kwargs: Json | None = None
+    ) -> object:
+        given = kwargs or {}
+        if getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A published class."""
@@ -147,7 +160,7 @@ class Architecture:
 
     def blueprint(self, published: Json) -> Blueprint:
         """The model that a configuration describes; takes no memory for weights."""
-        with torch.device("meta"):
+        with torch.device("meta"), Unfilled():
             return self.describe(self.family, published)
 
 

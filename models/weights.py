@@ -77,8 +77,10 @@ class WeightNorm:
         return {"weight": weight, "bias": published[0]["bias"]}
 
     def publish(self, ours: Tensors) -> Sequence[Tensors]:
-        length = ours["weight"].norm(dim=(0, 1), keepdim=True)
-        return [{self.LENGTH: length, self.DIRECTION: ours["weight"], "bias": ours["bias"]}]
+        weight = ours["weight"]
+        # of a tensor without values any number has the length's shape, and this one does not load torch's compiler
+        length = weight.sum((0, 1), keepdim=True) if weight.is_meta else weight.norm(dim=(0, 1), keepdim=True)
+        return [{self.LENGTH: length, self.DIRECTION: weight, "bias": ours["bias"]}]
 
 
 class BatchNorm:
