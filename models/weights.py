@@ -78,8 +78,8 @@ class WeightNorm:
 
     def publish(self, ours: Tensors) -> Sequence[Tensors]:
         weight = ours["weight"]
-        # of a tensor without values any number has the length's shape, and this one does not load torch's compiler
-        length = weight.sum((0, 1), keepdim=True) if weight.is_meta else weight.norm(dim=(0, 1), keepdim=True)
+        # without values there is only a shape; a norm of nothing would load torch's compiler
+        length = weight[:1, :1] if weight.is_meta else weight.norm(dim=(0, 1), keepdim=True)
         return [{self.LENGTH: length, self.DIRECTION: weight, "bias": ours["bias"]}]
 
 
@@ -112,8 +112,8 @@ class NormedDepthwise:
     def publish(self, ours: Tensors) -> Sequence[Tensors]:
         kernel = {"weight": ours["weight"].T[:, None]}
         if self.bias:
-            kernel["bias"] = torch.zeros_like(ours["bias"])
-        return [kernel, _unfolded(torch.ones_like(ours["bias"]), ours["bias"])]
+            kernel["bias"] = ours["bias"].new_zeros(ours["bias"].shape)
+        return [kernel, _unfolded(ours["bias"].new_ones(ours["bias"].shape), ours["bias"])]
 
 
 class Pointwise:
@@ -211,7 +211,7 @@ def _unfolded(scale: Tensor, shift: Tensor) -> dict[str, Tensor]:
     return {
         "weight": scale,
         "bias": shift,
-        "running_mean": torch.zeros_like(scale),
-        "running_var": torch.full_like(scale, 1 - BATCH_NORM_EPSILON),
+        "running_mean": scale.new_zeros(scale.shape),
+        "running_var": scale.new_full(scale.shape, 1 - BATCH_NORM_EPSILON),
         "num_batches_tracked": torch.zeros((), dtype=torch.long, device=scale.device),
     }

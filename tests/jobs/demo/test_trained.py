@@ -1,5 +1,7 @@
 """The checkpoints that ship, on the corpus that ships."""
 
+import subprocess
+import sys
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -30,6 +32,7 @@ from models.language_model import load_language_model
 from models.protocol import CtcSearch, Generation, Tokens
 from models.transcript import Transcript
 from pipeline.scoring import sum_edits, word_edits
+from tests.conftest import ROOT
 from tests.readme import section
 
 CHECKPOINTS, CORPUS = recipe.CHECKPOINTS, recipe.CORPUS
@@ -88,6 +91,22 @@ def test_readme_states_the_figures() -> None:
 
 def _percent(cell: str) -> float | None:
     return float(figure) if (figure := cell.strip("* %")) else None
+
+
+LOADED = """
+import sys
+from models import load_model
+for folder in sys.argv[1:]:
+    load_model(folder)
+print(*{"torch._dynamo", "sympy"} & set(sys.modules))
+"""
+
+
+def test_loading_one_does_not_load_the_compiler_of_torch() -> None:
+    """It takes more than a second in each process of a run; most arithmetic with tensors without values asks for it."""
+    folders = sorted(str(path) for path in recipe.CHECKPOINTS.iterdir() if path.is_dir())
+    ran = subprocess.run([sys.executable, "-c", LOADED, *folders], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "\n"
 
 
 def test_all_of_them_are_small() -> None:
