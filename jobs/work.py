@@ -97,7 +97,7 @@ def carry_out(
                 return reread(known)
             added = add(planning, store)
             watches = _each(watch or _unwatched, Told(Meters(run_id)), course)
-            tally = _run(options, ready, lease, run_id, watches) if missing_shards(store) else Tally()
+            tally = _run(options, ready, lease, watches, course.began) if missing_shards(store) else Tally()
             reckon(store, ready.audio.channels)
             report = replace(_report(options, run_id, tally, course, ready), added=added.rows)
             record_run(store, run_id, asdict(report))
@@ -110,24 +110,25 @@ def carry_out(
         raise SetupError(str(error).splitlines()) from error
 
 
-def _run(options: Work, ready: Ready, lease: Lease, run_id: str, watch: Watch) -> Tally:
+def _run(options: Work, ready: Ready, lease: Lease, watch: Watch, began: float) -> Tally:
     references = ready.task.references if isinstance(ready.task, Joint) else None
     wanted, port = asked(options), options.metrics_port
     tell(f"joining the cluster at {options.address}" if options.address else "starting Ray here", level=STEP)
     with machines.cluster(options.address, options.cpus, asked=wanted, metrics_port=port) as resources:
-        bill = Bill(Prices(options.prices), machines.nodes)
+        bill = Bill(Prices(options.prices), machines.nodes, began)
         made = buckets(options, resources)
         rules = Rules(ready.store.url, options.model, ready.audio, made, references=references)
         device = Device(options.model, options.dtype, resources.device, resources.listener_threads, ready.task)
         tell(f"loading the model into {resources.begun} workers, for the first batches", level=STEP)
         fit(ready, rules, device, resources)
+        stitch = ready.task.stitch(ready.model)
         return Passes(
             ready.store,
             lease,
             rules,
             device,
             resources,
-            Making(options.model, run_id, ready.model.sample_rate, options.written, ready.task.stitch(ready.model)),
+            Making(options.model, lease.run_id, ready.model.sample_rate, options.written, stitch),
             ready.identity.fingerprint,
             _each(bill, watch),
         ).run()

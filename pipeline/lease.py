@@ -71,7 +71,7 @@ class Lease:
 
     def __init__(self, store: Store, run_id: str, *, beat: float = BEAT, expiry: float = EXPIRY) -> None:
         self._store, self._beat, self._expiry = store, beat, expiry
-        self._mine = introduce(run_id)
+        self.run_id, self._mine = run_id, introduce(run_id)
         self._version = ""
         self._renewed = 0.0
         self._lost: str | None = None

@@ -40,20 +40,24 @@ class Prices:
 
 
 class Bill:
-    """Watches a run, and writes what it has cost into its tally."""
+    """Watches a run, and writes what it has cost into its tally.
 
-    def __init__(self, prices: Prices, nodes: Callable[[], Iterable[Names]]) -> None:
+    What is there when it is first looked at counts from when the run began: it had the machine to itself meanwhile.
+    """
+
+    def __init__(self, prices: Prices, nodes: Callable[[], Iterable[Names]], began: float) -> None:
         self.prices, self.nodes = prices, nodes
         self._owed, self._missed = 0.0, set[str]()
         self._look()
+        self._looked = began
 
     def __call__(self, tally: Tally) -> None:
         """Bring the tally up to date."""
         now = time.monotonic()
-        if now - self._looked >= EVERY:
-            self._owed += self._since(now)
-            self._look()
         tally.cost = self._owed + self._since(now)
+        if now - self._looked >= EVERY:
+            self._owed = tally.cost
+            self._look()
 
     def _look(self) -> None:
         there = list(self.nodes())

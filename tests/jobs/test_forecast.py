@@ -202,7 +202,7 @@ def test_a_run_takes_what_was_foretold(corpus: Path, tmp_path: Path) -> None:
     assert came["whole"]
     assert came["audio"] == pytest.approx(1.0, abs=0.02)
     assert 1 / 3 < came["wall"] < 3, "a machine with other work is slow; one without is not three times as fast"
-    assert came["cost"] == pytest.approx(came["wall"], rel=0.35), "the bill begins when the engine is there"
+    assert came["cost"] == pytest.approx(came["wall"], rel=0.25), "but for the end of the engine, which nobody watches"
 
 
 def test_a_forecast_is_held_against_what_came(tmp_path: Path) -> None:

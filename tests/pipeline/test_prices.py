@@ -20,9 +20,9 @@ def test_a_node_costs_what_its_most_telling_name_costs() -> None:
 
 
 def test_a_node_is_paid_for_while_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, there = [0.0], [("cpu",)]
+    clock, there = [20.0], [("cpu",)]
     monkeypatch.setattr(prices.time, "monotonic", lambda: clock[0])
-    bill, tally = Bill(Prices({"cpu": 1.0, "gpu": 10.0}), lambda: list(there)), Tally()
+    bill, tally = Bill(Prices({"cpu": 1.0, "gpu": 10.0}), lambda: list(there), began=20.0), Tally()
 
     def after(seconds: float) -> float:
         clock[0] += seconds
@@ -38,6 +38,13 @@ def test_a_node_is_paid_for_while_it_is_there(monkeypatch: pytest.MonkeyPatch) -
     assert after(10.0) == pytest.approx(240.0)
 
 
+def test_what_is_there_at_first_is_paid_from_the_beginning_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prices.time, "monotonic", lambda: 100.0)
+    bill, tally = Bill(Prices({"cpu": 1.0}), lambda: [("cpu",)], began=88.0), Tally()
+    bill(tally)
+    assert tally.cost * 3600 == pytest.approx(12.0)
+
+
 def test_a_node_without_a_price_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, told = [0.0], list[str]()
 
@@ -47,7 +54,7 @@ def test_a_node_without_a_price_is_told_once(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(prices.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(prices, "tell", tell)
-    bill, tally = Bill(Prices({"gpu": 2.5}), lambda: [("cpu",), ("cpu",), ("gpu",)]), Tally()
+    bill, tally = Bill(Prices({"gpu": 2.5}), lambda: [("cpu",), ("cpu",), ("gpu",)], 0.0), Tally()
     for _ in range(3):
         clock[0] += 10
         bill(tally)
