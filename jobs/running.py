@@ -5,7 +5,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from types import FrameType
 
 from jobs.ending import Course
 from jobs.exits import BROKEN, FAILED_ROWS, FINE, INTERRUPTED
@@ -126,13 +125,8 @@ def _preview(options: Work, task: Task, manner: Manner, planning: Planning) -> i
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """A scheduler's polite end is an interruption like Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    signal.alarm(0)  # the engine's library sets one to abort with, while it starts
-    raise KeyboardInterrupt

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import ray
 from ray.data.exceptions import ExecutionTimeoutError
@@ -35,7 +34,7 @@ def vigil() -> Iterator[None]:
     over, gone = threading.Event(), threading.Event()
     before = None
     if threading.current_thread() is threading.main_thread():
-        before = signal.signal(WAKE, _interrupt)
+        before = signal.signal(WAKE, signal.default_int_handler)
         threading.Thread(target=_watch, args=(_socket(), over, gone), name="vigil", daemon=True).start()
     try:
         yield
@@ -81,13 +80,12 @@ def _same_end() -> Iterator[None]:
     ray._private.utils.set_sigterm_handler = lambda _: None
     try:
         yield
+    except BaseException:
+        signal.alarm(0)  # that the library may have set already
+        raise
     finally:
         ray._private.utils.set_sigterm_handler = take
         signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _lost(what: str) -> str:
