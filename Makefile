@@ -12,7 +12,7 @@ help:
 	@echo "make test    checks, then the tests (PYTEST=... passes options on)"
 	@echo "make slow    the tests that take long: three nodes, thirty nights, faults (an hour or more; PYTEST=... likewise)"
 	@echo "make check   linter, type checker, import directions"
-	@echo "make bench   models, times, pipeline and scale, as tables and JSON (BENCH=, WRITERS=, PIPELINE=, SCALE= pass options on)"
+	@echo "make bench   models, times, pipeline and scale, as tables and JSON; fails where a goal is missed (BENCH=, WRITERS=, PIPELINE=, SCALE= pass options on)"
 	@echo "make image   a container image, without CUDA (IMAGE=cuda: with it); needs Docker"
 
 $(READY): pyproject.toml infra/constraints.txt
@@ -42,12 +42,14 @@ slow: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -m 'slow and not gpu and not checkpoint' $(PYTEST)
 
 bench: $(READY)
-	@$(BIN)/python -m tests.benchmarks.models $(BENCH)
-	@$(BIN)/python -m tests.benchmarks.writers $(WRITERS)
-	@$(BIN)/python -m tests.benchmarks.times
-	@$(BIN)/python -m tests.benchmarks.searches
-	@$(BIN)/python -m tests.benchmarks.pipeline $(PIPELINE)
-	@$(BIN)/python -m tests.benchmarks.scale $(SCALE)
+	@missed=; part() { $(BIN)/python -m tests.benchmarks."$$@" || missed="$$missed $$1"; }; \
+	part models $(BENCH); \
+	part writers $(WRITERS); \
+	part times; \
+	part searches; \
+	part pipeline $(PIPELINE); \
+	part scale $(SCALE); \
+	test -z "$$missed" || { echo "goals missed, or not measured:$$missed"; exit 1; }
 
 image:
 	@infra/image/build.sh $(or $(IMAGE),cpu)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from zoneinfo import available_timezones
 
 import yaml
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
@@ -12,8 +13,10 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from infra.render import Json
 
 SCHEMAS = Path(__file__).parent / "schemas.yaml"
-CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-"""Least and largest of minute, hour, day, month and weekday."""
+CRON = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+"""Least and largest of minute, hour, day, month and weekday. Kubernetes knows no weekday 7."""
+ZONES = available_timezones() - {"localtime"}
+"""Names that say the same on every machine."""
 FIELD = re.compile(r"(\*|(\d+)(-(\d+))?)(/(\d+))?")
 GPU = "nvidia.com/gpu"
 DRAIN = re.compile(r"ray drain-node\b.*--deadline-remaining-seconds (\d+)")
@@ -88,6 +91,12 @@ def is_cron(text: object) -> bool:
     return len(fields) == len(CRON) and all(
         all(_within(part, *bounds) for part in field.split(",")) for field, bounds in zip(fields, CRON, strict=True)
     )
+
+
+@formats.checks("timeZone")  # type: ignore[untyped-decorator]
+def is_zone(text: object) -> bool:
+    """Whether Kubernetes understands it as a time zone: the name of one, and neither `Local` nor nothing."""
+    return str(text) in ZONES
 
 
 def _within(part: str, least: int, largest: int) -> bool:

@@ -8,12 +8,15 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 
 MARKET = "http://169.254.169.254/latest"
 """The machine's own metadata service, which also says when the machine is taken away."""
-NOTHING, SECONDS, DEADLINE = 404, 5.0, 100
+SECONDS = 5.0
+"""Between two questions, and between two tries."""
+NOTICE, MARGIN = 120.0, 20.0
+"""Seconds from the notice to the machine's end, and of those the last, which belong to nobody's work."""
 
 
 def noticed(market: str = MARKET) -> bool:
@@ -21,15 +24,25 @@ def noticed(market: str = MARKET) -> bool:
     try:
         token = _ask("PUT", f"{market}/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "60"})
         _ask("GET", f"{market}/meta-data/spot/instance-action", {"X-aws-ec2-metadata-token": token})
-    except (urllib.error.URLError, TimeoutError):
+    except (OSError, HTTPException, ValueError):  # the last: a token that is none
         return False
     return True
 
 
-def drain(head: str, ray: str = "ray") -> int:
-    """Tell Ray that this node is about to go; its exit code."""
+def leave(head: str, ray: str = "ray") -> int:
+    """Drain, again and again where Ray does not take it, until the machine's time is over; the last exit code."""
+    end = time.monotonic() + NOTICE
+    while code := drain(head, ray, max(0, round(end - MARGIN - time.monotonic()))):
+        if time.monotonic() + SECONDS >= end:
+            break
+        time.sleep(SECONDS)
+    return code
+
+
+def drain(head: str, ray: str, seconds: int) -> int:
+    """Tell Ray that this node has so many seconds left; its exit code."""
     reason = ["--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "the spot market takes the machine"]
-    command = [ray, "drain-node", "--address", head, *reason, "--deadline-remaining-seconds", str(DEADLINE)]
+    command = [ray, "drain-node", "--address", head, *reason, "--deadline-remaining-seconds", str(seconds)]
     here = {**os.environ, "RAY_ADDRESS": head}  # Ray asks there which node this is
     return subprocess.run(command, env=here, check=False).returncode  # noqa: S603
 
@@ -49,7 +62,7 @@ def main() -> int:
     asked = parser.parse_args()
     while not noticed(asked.market):
         time.sleep(SECONDS)
-    return drain(asked.head, asked.ray)
+    return leave(asked.head, asked.ray)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """`python -m infra.submit rayjob.yaml`: what the CronJob's pod does: it makes the day's RayJob and follows it.
 
 The job is named by the date and by all that it is made of. A pod that is started again on that day takes up what is
-there instead of doing it twice; after a failure it makes the next try, and after a correction another job. The pod
-speaks with its own account's rights: make RayJobs, look at them.
+there instead of doing it twice; after a failure or a stop it makes the next try, and after a correction another job. It
+ends with the exit code of the run. The pod speaks with its own account's rights: make RayJobs, look at them.
 """
 
 import argparse
@@ -18,13 +18,19 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 
 import yaml
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 SERVER = "https://kubernetes.default.svc"
-COMPLETE, FAILED = "Complete", "Failed"
+COMPLETE, FAILED, INVALID = "Complete", "Failed", "ValidationFailed"
+"""Where KubeRay leaves a job. The last is for what it never starts."""
+STOPPED = "STOPPED"
+"""Ray's own word for a run that somebody has stopped: KubeRay calls it complete."""
+FINE, UNUSABLE, INTERRUPTED = 0, 2, 130
+"""As `jobs.exits` has them, which this small pod does not load."""
 CODE = re.compile(r"failed with exit code (\d+)")
 """How Ray tells what its job's command ended with."""
 UNTOLD = 1
@@ -43,7 +49,7 @@ Job = dict[str, object]
 
 
 class ClusterError(Exception):
-    """Kubernetes refuses, or cannot be reached."""
+    """Kubernetes refuses, cannot be reached, or does not answer to the end."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +68,41 @@ class Cluster:
         request = urllib.request.Request(self.server + path, payload, headers, method=method)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=30, context=self._trust()) as answer:  # noqa: S310
-                return dict(json.load(answer))
+                return _object(answer.read())
         except urllib.error.HTTPError as error:
             if error.code == EXISTS:
                 raise
-            raise ClusterError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')[:500]}") from None
-        except (urllib.error.URLError, TimeoutError) as error:
+            raise ClusterError(f"{method} {path}: {error.code} {_reason(error)}") from None
+        except (OSError, HTTPException, ValueError) as error:
             raise ClusterError(f"{method} {path}: {error}") from None
 
     def _trust(self) -> ssl.SSLContext | None:
         authority = self.account / "ca.crt"
         return ssl.create_default_context(cafile=str(authority)) if self.server.startswith("https:") else None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job stands."""
+
+    deployment: str
+    """In KubeRay's words; empty where it has not looked at the job yet."""
+    run: str
+    """In Ray's, once there is a run."""
+    message: str
+    """What either says of it."""
+
+    @property
+    def code(self) -> int | None:
+        """What the pod ends with; None where the job has not ended."""
+        if self.deployment == INVALID:
+            return UNUSABLE
+        if self.deployment == COMPLETE:
+            return INTERRUPTED if self.run == STOPPED else FINE
+        if self.deployment != FAILED:
+            return None
+        told = CODE.search(self.message)
+        return int(told[1]) if told else UNTOLD
 
 
 def dated(job: dict[str, object], date: str, options: str = "", owner: dict[str, str] | None = None) -> Job:
@@ -85,13 +115,13 @@ def dated(job: dict[str, object], date: str, options: str = "", owner: dict[str,
 
 
 def submit(cluster: Cluster, job: Job) -> tuple[Job, bool]:
-    """Make the job, or the next try where those before have failed; the job, and whether it is new."""
+    """Make the job, or the next try where those before have failed or were stopped; the job, and whether it is new."""
     for number in range(1, TRIES + 1):
         tried = job if number == 1 else _named(job, f"{_name(job)}-{number}")
         try:
             cluster.ask("POST", _path(tried), tried)
         except urllib.error.HTTPError:
-            if _status(cluster, tried)[0] != FAILED:
+            if _standing(cluster, tried).code in (None, FINE):
                 return tried, False
         else:
             return tried, True
@@ -102,31 +132,46 @@ def follow(cluster: Cluster, job: Job, seconds: float = SECONDS, patience: int =
     """Wait for its end; its command's exit code. Kubernetes may be away for a while: the job goes on without it."""
     said, away = None, 0
     while True:
-        message = ""
+        standing = None
         try:
-            (status, message), away = _status(cluster, job), 0
+            standing, away = _standing(cluster, job), 0
+            told = standing.deployment or "made"
         except ClusterError as error:
             away += 1
             if away > patience:
                 raise
-            status = f"cannot be asked ({error})"
-        if status != said:
-            print(f"{_name(job)}: {status or 'made'}", flush=True)
-            said = status
-        if status == COMPLETE:
-            return 0
-        if status == FAILED:
-            print(message, file=sys.stderr)
-            told = CODE.search(message)
-            return int(told[1]) if told else UNTOLD
+            told = f"cannot be asked ({error})"
+        if told != said:
+            print(f"{_name(job)}: {told}", flush=True)
+            said = told
+        if standing and standing.code is not None:
+            if standing.code:
+                print(standing.message, file=sys.stderr)
+            return standing.code
         time.sleep(seconds)
 
 
-def _status(cluster: Cluster, job: Job) -> tuple[str, str]:
-    """Where it stands, and what Ray says of it."""
-    status = cluster.ask("GET", f"{_path(job)}/{_name(job)}").get("status") or {}
-    assert isinstance(status, dict)
-    return str(status.get("jobDeploymentStatus", "")), str(status.get("message", ""))
+def _standing(cluster: Cluster, job: Job) -> Standing:
+    """Ask for it."""
+    told = cluster.ask("GET", f"{_path(job)}/{_name(job)}").get("status")
+    status = told if isinstance(told, dict) else {}
+    return Standing(*(str(status.get(name) or "") for name in ("jobDeploymentStatus", "jobStatus", "message")))
+
+
+def _object(text: bytes) -> dict[str, object]:
+    """What Kubernetes answers with; `ValueError` where it is anything else."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("the answer is no object")
+    return found
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """What a refusal says, as far as it came."""
+    try:
+        return error.read().decode(errors="replace")[:500]
+    except (OSError, HTTPException):
+        return error.reason
 
 
 def _path(job: Job) -> str:

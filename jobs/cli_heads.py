@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from jobs.exits import FINE
 from jobs.options import AS_USUAL, Manner
 from jobs.options_heads import Align, Embed, Label, Units
 
@@ -33,8 +34,14 @@ def align_inputs(
     and `alignment` says whether it is longer or shorter than the audio. A recording without a text is skipped.
     """
     from jobs import aligning, running
+    from jobs.journal import journal
+    from pipeline.log import NOTICE, tell
 
-    return running.run(options, aligning.task(options), manner)
+    with journal(manner):
+        code = running.run(options, aligning.task(options), manner, aligning.planning(options))
+        if code == FINE and not manner.dry_run and (said := aligning.unsaid(options)):
+            tell(said, level=NOTICE)
+    return code
 
 
 def embed_inputs(

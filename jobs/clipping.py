@@ -1,15 +1,17 @@
 """How much of a recording is clipped: samples that stand at full scale, three or more in a row.
 
 The table does not keep that, so the audio is decoded once more, from the plan, in whatever form it was given. Lossy
-codecs bend the flat tops of what was clipped before them: there, this finds less than there is.
+codecs bend the flat tops of what was clipped before them: there, this finds less than there is. Whoever asks decodes,
+so audio that killed or stalled its reader in the run that wrote the table is left alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.audio.reading import open_audio
 from pipeline.audio.rules import AudioError, AudioRules
@@ -18,6 +20,8 @@ from pipeline.sources import recordings
 
 FULL = 1 - 1 / 256
 """Where a sample counts as full scale, of 1."""
+DEADLY = ("Crashed", "TimedOut", "OutOfMemory")
+"""The errors of rows whose audio did that."""
 RUN = 3
 """Samples in a row."""
 RULES = AudioRules(16_000, "each", "none")
@@ -47,9 +51,19 @@ class Tops:
         return [float(count) / self.frames for count in self.clipped] if self.frames else []
 
 
-def clipped(planned: pa.Table) -> dict[str, list[float]]:
-    """The share of each channel of every recording of a shard that can be read."""
-    return {recording.recording_id: shares for recording, shares in _heard(recordings(planned)) if shares}
+def sorted_out(tables: Iterable[pa.Table]) -> tuple[set[str], int]:
+    """The recordings of a shard that can do no harm, and how many rows it has of others."""
+    every, deadly = set[str](), list[str]()
+    for table in tables:
+        every.update(table["recording_id"].to_pylist())
+        kinds = pc.struct_field(table["error"], "class")
+        deadly += table.filter(pc.is_in(kinds, pa.array(DEADLY)))["recording_id"].to_pylist()
+    return every.difference(deadly), len(deadly)
+
+
+def clipped(planned: pa.Table, wanted: Collection[str]) -> dict[str, list[float]]:
+    """The share of each channel of every recording of a shard that is wanted and can be read."""
+    return {recording.recording_id: shares for recording, shares in _heard(_among(planned, wanted)) if shares}
 
 
 def share(channels: list[float] | None, channel: int | None) -> float | None:
@@ -57,6 +71,19 @@ def share(channels: list[float] | None, channel: int | None) -> float | None:
     if not channels:
         return None
     return max(channels) if channel is None else channels[channel] if channel < len(channels) else None
+
+
+def _among(planned: pa.Table, wanted: Collection[str]) -> Iterator[Recording]:
+    """Of a container, whose recordings are known when they are read, nothing behind the last that is wanted."""
+    if not planned["recording_id"].null_count:
+        planned = planned.filter(pc.is_in(planned["recording_id"], pa.array(wanted, pa.string())))
+    left = set(wanted)
+    for recording in recordings(planned) if left else ():
+        if recording.recording_id in left:
+            left.remove(recording.recording_id)
+            yield recording
+        if not left:
+            return
 
 
 def _heard(found: Iterable[Recording]) -> Iterable[tuple[Recording, list[float]]]:

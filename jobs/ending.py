@@ -6,11 +6,11 @@ Of a run that was refused before there was an output, nothing is left: there is 
 import time
 from dataclasses import asdict, dataclass
 
-from jobs.exits import BROKEN, FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
+from jobs.exits import BROKEN, FAILED_ROWS, FINE, HELD, INTERRUPTED, UNFINISHED, UNUSABLE
 from jobs.options import Work
 from jobs.work import new_run_id
 from pipeline.knocking import knock
-from pipeline.output import DONE, read_identity, read_run, record_run
+from pipeline.output import DONE, now, read_identity, read_run, record_run
 from pipeline.storage import Store, StoreError
 
 ENDS = {
@@ -19,6 +19,7 @@ ENDS = {
     UNUSABLE: "refused",
     HELD: "turned away",
     BROKEN: "broken",
+    UNFINISHED: "unfinished",
     INTERRUPTED: "interrupted",
 }
 """What records call the exit codes."""
@@ -37,6 +38,9 @@ class Ending:
     problems: tuple[str, ...]
     """What was said of it."""
     wall_seconds: float
+    began: str
+    finished: str
+    """When, in UTC."""
 
 
 class Course:
@@ -45,7 +49,7 @@ class Course:
     def __init__(self, options: Work, run_id: str) -> None:
         self.options, self.run_id = options, run_id
         self.problems: tuple[str, ...] = ()
-        self._began = time.monotonic()
+        self._began, self._told = time.monotonic(), now()
 
     def end(self, code: int) -> None:
         """Write it down, where the output can be written."""
@@ -69,4 +73,5 @@ class Course:
     def _ending(self, code: int) -> Ending:
         options, wall = self.options, time.monotonic() - self._began
         job, settings = type(options).__name__, asdict(options)
-        return Ending(self.run_id, job, options.output, settings, ENDS[code], code, self.problems, wall)
+        how = (ENDS[code], code, self.problems)
+        return Ending(self.run_id, job, options.output, settings, *how, wall, self._told, now())

@@ -13,11 +13,12 @@ from itertools import groupby
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jobs.clipping import clipped, share
+from jobs.clipping import clipped, share, sorted_out
 from jobs.destination import closed
 from jobs.finished import Finished, opened
 from jobs.laid import Laid, laid_by, read_laid
 from jobs.options_filter import Filter
+from jobs.pasting import duckdb
 from jobs.plans import Plans, read_plans
 from jobs.refusals import SetupError
 from jobs.suspicion import FLAGS, MEASURES, flags, measured
@@ -57,6 +58,8 @@ class Filtered:
     """Rows with a text that the output of steno align, where one was named, knows nothing of."""
     unheard: int = 0
     """Rows with a text whose clipping was asked for and could not be measured."""
+    spared: int = 0
+    """Rows whose clipping was asked for, and whose audio had killed or stalled its reader: it is not read again."""
 
     def text(self) -> str:
         """For people."""
@@ -68,8 +71,9 @@ class Filtered:
         )
         unheard = f"The clipping of {self.unheard:,} rows is not known: their audio cannot be read any more."
         unaligned = f"Of {self.unaligned:,} rows with a text the alignment says nothing: they can earn no ctc_loss."
-        doubts = [unaligned if self.unaligned else "", unheard if self.unheard else ""]
-        query = f"duckdb -c \"FROM '{self.to.rstrip('/')}/*.parquet' WHERE len(flags) = 0\""
+        spared = f"The audio of {self.spared:,} rows had killed or stalled its reader, and was not read again."
+        doubts = [unaligned if self.unaligned else "", unheard if self.unheard else "", spared if self.spared else ""]
+        query = duckdb(self.to, "WHERE len(flags) = 0")
         shown = [aligned([("flag", "rows", "for example"), *lines])] if lines else []
         told = [self.note, said, *shown, *doubts, f"All rows, with their flags:\n  {query}"]
         return "\n".join(filter(None, told))
@@ -86,10 +90,13 @@ def filter_rows(options: Filter) -> Filtered:
     plans = read_plans(found.store) if options.clipping else None
     told = Filtered(options.output, options.place, _notes(found, alignment))
     for shard, parts in groupby(by_shard(found.store), key=lambda each: each[0]):
-        heard = _clipped(plans, shard)
+        tables: Iterable[pa.Table] = (part for _, part in parts)
+        heard: Mapping[str, list[float]] = {}
+        if plans is not None:
+            heard = _clipped(plans, shard, tables := list(tables), told)
         sink = io.BytesIO()
         with pq.ParquetWriter(sink, FLAGGED, compression="zstd") as writer:
-            for table in _flagged(_beside(laid, (part for _, part in parts), told), heard, options, told):
+            for table in _flagged(_beside(laid, tables, told), heard, options, told):
                 if len(table):
                     writer.write_table(table)
         target.put(f"{shard}{PARQUET}", sink.getvalue())
@@ -137,9 +144,12 @@ def _apart(options: Filter) -> Iterator[str]:
         yield f"to is {options.place}: the table itself lies there; name a folder of its own"
 
 
-def _clipped(plans: Plans | None, shard: str) -> Mapping[str, list[float]]:
-    planned = None if plans is None else plans.rows(shard)
-    return {} if planned is None else clipped(planned)
+def _clipped(plans: Plans, shard: str, tables: Iterable[pa.Table], told: Filtered) -> Mapping[str, list[float]]:
+    """Of the recordings whose rows stand."""
+    planned = plans.rows(shard)
+    harmless, deadly = sorted_out(tables)
+    told.spared += deadly
+    return {} if planned is None else clipped(planned, harmless)
 
 
 def _flagged(

@@ -20,6 +20,8 @@ NAME = "forecast.json"
 START, SWAY = 20.0, 8.0
 """Seconds until a cluster of this machine alone has workers, beside the loading of the model, and how far they may be
 off: on two cores the engine alone took 19 s to its first batch, and with HuBERT base, loaded twice at once, 28 s."""
+OFTEN = 1.1
+"""From how many times on it is said how often models hear a second: a little, they do at every cut."""
 UNSURE = 0.15
 """What the clock is mistaken by on a sample of seconds, as a share."""
 
@@ -29,6 +31,7 @@ class Forecast:
     """What a run of the whole of what is left will take."""
 
     audio_seconds: float
+    """As long as it is, however often models hear it."""
     audio_error: float
     """The standard error of that, as a share; 0 where the input tells every length."""
     wall_seconds: float
@@ -39,7 +42,7 @@ class Forecast:
     recordings: int
     """Recordings that were really read."""
     heard: float
-    """Seconds of them that the model really heard."""
+    """Seconds that the model really heard of them."""
     models: int
     """Models that were reckoned with."""
     elsewhere: bool
@@ -48,13 +51,25 @@ class Forecast:
     """Bytes of audio that were left to do."""
     unpriced: bool = False
     """Whether prices were given, and none for the machines that were reckoned with."""
+    times_heard: float = 1.0
+    """Seconds that models will hear for each of the audio's: channels that are read apart, pieces that overlap."""
+
+    @property
+    def heard_seconds(self) -> float:
+        """What models will hear, in all."""
+        return self.audio_seconds * self.times_heard
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """Lines of a table for people."""
         if not self.recordings:
             yield "forecast", "none: not one recording of a sample could be read"
             return
+        if self.times_heard and not self.heard:
+            yield "forecast", "none: nothing of a sample could be heard"
+            return
         yield "forecast", f"{clock(self.audio_seconds)} of audio{_margin(self.audio_error)}"
+        if self.times_heard > OFTEN:
+            yield "", f"{clock(self.heard_seconds)} for models to hear: channels are read apart, or pieces overlap"
         yield "", f"{clock(self.wall_seconds)} with {_models(self.models)}{_margin(self.wall_error)}"
         if self.cost is not None:
             yield (
@@ -76,19 +91,23 @@ class Compared:
     whole: bool
     """Whether the run did what the forecast was of: nothing more was done or left when it began."""
     audio: float | None
-    """What came as a multiple of what was foretold, here of the audio heard; None where that was nothing."""
+    """What came as a multiple of what was foretold, here of what models heard; None where that was nothing."""
     wall: float | None
     """The same of the time it took."""
     cost: float | None
     """The same of the cost."""
 
 
-def foretold(survey: Survey, found: Measured, resources: Resources, hourly: float | None, elsewhere: bool) -> Forecast:
-    """Extrapolate a sample to the whole."""
+def foretold(
+    survey: Survey, found: Measured, resources: Resources, hourly: float | None, *, elsewhere: bool, fitted: float = 0.0
+) -> Forecast:
+    """Extrapolate a sample to the whole. One worker hears `fitted` seconds, at most, before the others begin."""
     audio, error = extent(survey, found.sizes)
     models = resources.listeners[1]
-    pace = _pace(found, resources, elsewhere)
-    wall = START + found.loading + audio * pace
+    hearing, reading = _paces(found)
+    wall = START + found.loading + audio * _pace(hearing, reading, resources, elsewhere)
+    if fitted and found.times:
+        wall += found.loading + min(audio, fitted / found.times) * (hearing + reading)
     return Forecast(
         audio_seconds=audio,
         audio_error=error,
@@ -100,6 +119,7 @@ def foretold(survey: Survey, found: Measured, resources: Resources, hourly: floa
         models=models,
         elsewhere=elsewhere,
         weight=survey.weight,
+        times_heard=found.times,
     )
 
 
@@ -138,16 +158,20 @@ def compared(forecast: Forecast | None, tally: Tally, wall: float) -> Compared |
     return Compared(
         forecast,
         whole=forecast.weight == tally.missing,
-        audio=_times(tally.heard, forecast.audio_seconds),
+        audio=_times(tally.heard, forecast.heard_seconds),
         wall=_times(wall, forecast.wall_seconds),
         cost=_times(tally.cost, forecast.cost or 0.0),
     )
 
 
-def _pace(found: Measured, resources: Resources, elsewhere: bool) -> float:
+def _paces(found: Measured) -> tuple[float, float]:
+    """Seconds that hearing and reading take for a second of audio."""
+    hearing = found.times * found.hearing / found.heard if found.heard else 0.0
+    return hearing, found.reading / found.read if found.read else 0.0
+
+
+def _pace(hearing: float, reading: float, resources: Resources, elsewhere: bool) -> float:
     """Seconds of a run for a second of audio: the slowest of reading, hearing, and both on one machine's cores."""
-    hearing = found.hearing / found.heard if found.heard else 0.0
-    reading = found.reading / found.read if found.read else 0.0
     most = resources.listeners[1]
     readers = max(resources.readers, min(resources.most_readers, resources.readers * most / resources.begun))
     alone = max(hearing / most, reading / readers)

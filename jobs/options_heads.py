@@ -53,7 +53,8 @@ class Align(Work):
 
     _: KW_ONLY
     references: str | None = None
-    """A file of texts, where the input has none or other ones: a recording's id, a tab and its text in each line."""
+    """A file of texts, where the input has none or other ones: JSON lines, TSV or CSV with a header, as `steno score`
+    takes them, or a recording's id, a tab and its text in each line."""
     longest_hours: float = 2.0
     """Longer recordings are skipped: each is held whole, in about 250 MB an hour."""
     delay_seconds: float | None = None

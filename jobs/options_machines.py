@@ -31,6 +31,9 @@ class Machines:
     """GPUs for each model, `0.5` for two on one; without it, 1 where models run on GPUs, else none."""
     model_memory: Annotated[int | None, MACHINES] = None
     """Bytes that each model is expected to take; without it, 2 GiB, or its share of a smaller machine."""
+    model_patience_seconds: Annotated[float, MACHINES] = 600.0
+    """Seconds that a model may take for a batch before it is taken for one that never ends: more for a large model on
+    slow cores."""
     readers: Annotated[int | None, MACHINES] = None
     """Workers that read, decode and compute features; without it, eight for each GPU, or one for eight cores."""
     reader_cpus: Annotated[float | None, MACHINES] = None
@@ -72,6 +75,8 @@ class Machines:
         for name in ("cpus", "readers", "model_memory", "reader_memory"):
             if (value := getattr(self, name)) is not None and value < 1:
                 yield f"{name} is {value}: it must be 1 or more"
+        if not self.model_patience_seconds > 0:
+            yield f"model_patience_seconds is {self.model_patience_seconds}: it must be more than 0"
         if self.reader_cpus is not None and not self.reader_cpus > 0:
             yield f"reader_cpus is {self.reader_cpus}: it must be more than 0"
         for name in ("model_cpus", "model_gpus"):

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.commit import Footer, read_footers
 from pipeline.latest import by_shard, latest, superseded
-from pipeline.output import done, transcript_name
+from pipeline.output import done
 from pipeline.schema import FAILED, OK, STATUSES
 from pipeline.storage import Store
 
@@ -95,12 +95,17 @@ def standing(store: Store) -> tuple[Mapping[str, int], float]:
 
 
 def _first(store: Store, footers: Mapping[str, Footer]) -> Iterator[Shown]:
+    """Of a few shards of each generation, with which their names begin: of the newest, all rows stand."""
+    good = (shard for shard, footer in footers.items() if footer.counts.get(OK))
+    of_each = groupby(good, lambda shard: shard.partition("-")[0])
+    few = {shard for _, group in of_each for shard in islice(group, SHOWN)}
     left = SHOWN
-    for shard in [shard for shard, footer in footers.items() if footer.counts.get(OK)][:SHOWN]:
-        for row in _rows(store, shard, SEEN):
-            if left and row["status"] == OK:
-                left -= 1
-                yield shown(row)
+    for _, table in by_shard(store, SEEN, few):
+        fine = table.filter(pc.equal(table["status"], OK)).slice(0, left)
+        yield from map(shown, fine.to_pylist())
+        left -= len(fine)
+        if not left:
+            return
 
 
 def shown(row: Mapping[str, object]) -> Shown:
@@ -126,6 +131,8 @@ def _said(row: Mapping[str, object]) -> str:
 
 def _failures(store: Store, shards: Collection[str]) -> Iterator[Failures]:
     """Of the first of these shards."""
+    if not shards:  # what is superseded need not be known
+        return
     counts: Counter[str] = Counter()
     examples: dict[str, tuple[str, str]] = {}
     searched: set[str] = set()
@@ -137,10 +144,3 @@ def _failures(store: Store, shards: Collection[str]) -> Iterator[Failures]:
         if len(searched) > SEARCHED:
             break
     yield from (Failures(kind, count, *examples[kind]) for kind, count in counts.most_common())
-
-
-def _rows(store: Store, shard: str, columns: list[str]) -> Iterator[dict[str, object]]:
-    """A shard's rows, some at a time."""
-    with store.open(transcript_name(shard)) as file, pq.ParquetFile(file, pre_buffer=False) as table:
-        for batch in table.iter_batches(256, columns=columns):
-            yield from batch.to_pylist()

@@ -5,10 +5,9 @@ A plan is a generation: written once, never changed. What is missing of any gene
 
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +18,12 @@ from jobs.options import Work
 from pipeline.inputs.found import PlanError, PlanRules
 from pipeline.inputs.rows import Row, key, unpacked
 from pipeline.inputs.seen import Keys, Seen
-from pipeline.latest import by_shard
+from pipeline.latest import by_shard, generation_of
+from pipeline.lease import Lease, LeaseLost
 from pipeline.log import STEP, tell
 from pipeline.output import add_generation, generations, plan_name
 from pipeline.plan import plan, shards_of
-from pipeline.planfile import Planned, Told, new_or_changed, read_plan, write_plan
+from pipeline.planfile import Planned, Told, earlier, new_or_changed, read_plan, shards, write_plan
 from pipeline.schema import FAILED
 from pipeline.storage import Store
 
@@ -53,13 +53,22 @@ class Planning(Protocol):
         ...
 
 
-def add(planning: Planning, store: Store) -> Planned:
-    """Write the next generation, unless there is nothing in it."""
+def add(planning: Planning, store: Store, lease: Lease) -> Planned:
+    """Write the next generation, unless there is nothing in it; `LeaseLost` where another run has written it by now.
+
+    Its number is the one that its shards are named after: a run that was stopped meanwhile must not count again.
+    """
     with tempfile.TemporaryFile() as file:
         planned = write_plan(counted(planning.shards(store)), file, planning.inputs, planning.told)
         if planned.shards:
+            generation = generation_of(next(shards(file)).shard)
             file.seek(0)
-            add_generation(store, following(store), file.read())
+            lease.check()
+            if not add_generation(store, generation, file.read()):
+                raise LeaseLost(
+                    f"this run must stop: another has planned generation {generation} of {store.url} while this one "
+                    "was planning. What is there stands; run it again to go on."
+                )
     return planned
 
 
@@ -81,11 +90,6 @@ def counted(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 def _found(rows: int, containers: int) -> str:
     known = {"recording": rows - containers, "container": containers}
     return " and ".join(f"{count:,} {name}{'s' * (count != 1)}" for name, count in known.items() if count)
-
-
-def following(store: Store) -> int:
-    """The next generation's number."""
-    return max(generations(store), default=0) + 1
 
 
 def rules(options: Work) -> PlanRules:
@@ -154,19 +158,18 @@ class Growing:
 
     def shards(self, store: Store) -> Iterator[pa.Table]:
         """Those of the inputs as they are now that were not there before."""
-        how = replace(rules(self.options), generation=following(store))
-        with ExitStack() as stack:
-            earlier = [stack.enter_context(store.open(plan_name(number))) for number in generations(store)]
-            yield from new_or_changed(earlier, self._noted(plan(self.options.inputs, how)), how)
+        numbers = generations(store)
+        how = replace(rules(self.options), generation=_following(numbers))
+        before = earlier(_plans(store, numbers))
+        yield from new_or_changed(before, self._noted(plan(self.options.inputs, how, before)), how)
 
     def gone(self, store: Store) -> int:
         """Files of earlier generations that the inputs, which `shards` has listed, no longer hold: their rows stay."""
         count, counted = 0, Seen()
-        for number in generations(store):
-            with store.open(plan_name(number)) as file:
-                for table in read_plan(file):
-                    keys = _places(table)
-                    count += int(np.count_nonzero(counted.take(keys[~self.listed.has(keys)].tolist())))
+        for file in _plans(store, generations(store)):
+            for table in read_plan(file):
+                keys = _places(table)
+                count += int(np.count_nonzero(counted.take(keys[~self.listed.has(keys)].tolist())))
         return count
 
     def _noted(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
@@ -205,11 +208,24 @@ class Again:
 
     def shards(self, store: Store) -> Iterator[pa.Table]:
         """Their rows of the plans."""
+        numbers = generations(store)
         wanted: dict[str, set[str]] = {}
         for shard, kind, name in _failed(store):
             if not self.classes or kind in self.classes:
                 wanted.setdefault(shard, set()).add(name)
-        return shards_of(_rows(store, wanted), PlanRules(generation=following(store)))
+        return shards_of(_rows(_plans(store, numbers), wanted), PlanRules(generation=_following(numbers)))
+
+
+def _following(numbers: Sequence[int]) -> int:
+    """The next generation's number."""
+    return max(numbers, default=0) + 1
+
+
+def _plans(store: Store, numbers: Iterable[int]) -> Iterator[BinaryIO]:
+    """The plans of these generations, one after the other."""
+    for number in numbers:
+        with store.open(plan_name(number)) as file:
+            yield file
 
 
 def _places(table: pa.Table) -> Keys:
@@ -231,12 +247,11 @@ def _failed(store: Store) -> Iterator[tuple[str, str, str]]:
             yield shard, row["error"]["class"], row["recording_id"]
 
 
-def _rows(store: Store, wanted: Mapping[str, Collection[str]]) -> Iterator[tuple[str, Row]]:
+def _rows(plans: Iterable[BinaryIO], wanted: Mapping[str, Collection[str]]) -> Iterator[tuple[str, Row]]:
     """The plans' rows of some recordings of some shards."""
-    for number in generations(store):
-        with store.open(plan_name(number)) as file:
-            for table in read_plan(file):
-                names = wanted.get(table["shard"][0].as_py(), ())
-                for form, row in unpacked(table) if names else ():
-                    if row.error is None and (row.recording_id is None or row.recording_id in names):
-                        yield form, row
+    for file in plans:
+        for table in read_plan(file):
+            names = wanted.get(table["shard"][0].as_py(), ())
+            for form, row in unpacked(table) if names else ():
+                if row.error is None and (row.recording_id is None or row.recording_id in names):
+                    yield form, row

@@ -25,6 +25,7 @@ from pipeline.resources import Asked, Resources, UnfitError
 from pipeline.resources import resources as resources_of
 from pipeline.storage import Store
 from pipeline.tasks import Task
+from pipeline.units import Clusters
 
 
 @dataclass(frozen=True)
@@ -112,15 +113,25 @@ def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
         resources = resources_of([here], _asked(options))
     except UnfitError as error:
         raise SetupError(str(error).splitlines()) from error
-    where = Device(options.model, options.dtype, resources.device, resources.listener_threads, ready.task)
+    patience = options.model_patience_seconds
+    where = Device(
+        options.model, options.dtype, resources.device, resources.listener_threads, ready.task, patience=patience
+    )
     before = torch.get_num_threads()
     tell("reading and hearing a sample, to tell how long it takes", level=STEP)
     large = replace(buckets(options, resources), parts=1)  # as those of a full window are
     found = measured(survey.sample, ready.audio, large, where)
     torch.set_num_threads(before)
     hourly = _hourly(options, resources)
-    told = foretold(survey, found, resources, hourly, elsewhere=options.address is not None)
+    away = options.address is not None
+    told = foretold(survey, found, resources, hourly, elsewhere=away, fitted=_fitted(ready))
     return replace(told, unpriced=bool(options.prices) and hourly is None)
+
+
+def _fitted(ready: Ready) -> float:
+    """Seconds of audio that clusters are fitted to, at most, before anything is heard."""
+    task = ready.task
+    return 60 * task.sample.minutes if isinstance(task, Clusters) and not task.fitted(ready.store) else 0.0
 
 
 def _hourly(options: Work, resources: Resources) -> float | None:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from jobs.table import clock, visible
-from pipeline.log import LOG, STEP
+from jobs.table import clock
+from pipeline.log import LOG, STEP, visible
 from pipeline.schema import STATUSES
 from pipeline.storage import scrub
 from pipeline.tally import Tally, Watch
@@ -125,8 +125,8 @@ def sentence(tally: Tally, elapsed: float) -> str:
     parts = [
         f"{share:.0%}",
         ", ".join(counts) or "nothing heard to its end yet",
-        f"{clock(tally.heard)} of audio",
-        f"{tally.heard / elapsed:.1f}x real time" if elapsed else "",
+        f"{clock(tally.audio)} of audio",
+        f"{tally.audio / elapsed:.1f}x real time" if elapsed else "",
         f"{tally.hourly_cost:.4g} an hour of audio" if tally.hourly_cost else "",
         f"about {clock(elapsed * (1 - share) / share)} left" if FORESEEN < share < 1 else "",
     ]

@@ -3,33 +3,11 @@
 It is kept in a database of this process that spills to disk, so a large one needs no memory.
 """
 
-import csv
-import gzip
-import io
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 
 from jobs.refusals import SetupError
-from pipeline.inputs.lines import fields, lines
-from pipeline.inputs.paths import folder_of, plain, resolve
-from pipeline.inputs.rows import REFERENCES
-from pipeline.schema import Failure
-from pipeline.storage import StoreError, open_input
-
-NAMES = ("recording_id", "id", "audio_filepath", "path", "uri", "file", "file_name", "filename")
-"""Columns that name a recording, in the order of trust."""
-TEXTS = ("reference", *REFERENCES)
-TOLD = 5
-"""Lines that cannot be read and are named."""
-
-Entry = Mapping[str, object]
-
-
-class Tabbed(csv.Dialect):
-    """Cells as they are between tabs: quotes are letters."""
-
-    delimiter, lineterminator, quoting = "\t", "\n", csv.QUOTE_NONE
+from pipeline.references import Said, first_of, said
+from pipeline.storage import StoreError
 
 
 class References:
@@ -40,9 +18,17 @@ class References:
         self._known.execute(
             "CREATE TABLE known (name TEXT PRIMARY KEY, text TEXT, several INTEGER DEFAULT 0) WITHOUT ROWID"
         )
-        problems = list(self._take(url))
+        problems: list[str] = []
+        try:
+            for each in said(url):
+                if isinstance(each, str):
+                    problems.append(each)
+                else:
+                    self._keep(each)
+        except StoreError as error:
+            problems.append(f"references: {error}")
         if problems:
-            raise SetupError(problems[:TOLD] + ([f"{url}: and more of the kind"] if len(problems) > TOLD else []))
+            raise SetupError(first_of(problems, url))
 
     def __len__(self) -> int:
         return int(self._known.execute("SELECT count(*) FROM known").fetchone()[0])
@@ -70,66 +56,10 @@ class References:
         found = self._known.execute("SELECT text FROM known WHERE name = ? AND NOT several", (name,)).fetchone()
         return str(found[0]) if found else None
 
-    def _take(self, url: str) -> Iterator[str]:
-        """Read the file; what is wrong with it, as sentences."""
-        folder = folder_of(plain(url))
-        try:
-            for place, entry in _entries(url):
-                if isinstance(entry, str):
-                    yield f"{place}: {entry}"
-                else:
-                    yield from self._keep(place, entry, folder)
-        except StoreError as error:
-            yield f"references: {error}"
-        except (UnicodeDecodeError, csv.Error, EOFError, gzip.BadGzipFile) as error:
-            yield f"references: {url} is neither JSON lines nor TSV nor CSV: {error}"
-
-    def _keep(self, place: str, entry: Entry, folder: str) -> Iterator[str]:
-        name = next((str(entry[column]) for column in NAMES if entry.get(column)), None)
-        text = next((entry[column] for column in TEXTS if isinstance(entry.get(column), str)), None)
-        if name is None or text is None:
-            lacking = ", ".join(NAMES) if name is None else ", ".join(TEXTS)
-            yield f"{place}: has none of {lacking}"
-            return
-        channel = entry.get("channel")
-        mark = "" if channel in (None, "") or name.endswith(f"#{channel}") else f"#{channel}"
-        lies = resolve(name, folder) if "audio_filepath" in entry else name
-        for known in {name, name if isinstance(lies, Failure) else lies}:
+    def _keep(self, each: Said) -> None:
+        for name in each.names:
             self._known.execute(
                 "INSERT INTO known (name, text) VALUES (?, ?)"
                 " ON CONFLICT DO UPDATE SET several = several OR text != excluded.text",
-                (f"{known}{mark}", text),
+                (f"{name}{each.channel}", each.text),
             )
-
-
-def _entries(url: str) -> Iterator[tuple[str, Entry | str]]:
-    """Each line with its place, as fields, or as what is wrong with it."""
-    with ExitStack() as stack:
-        file = stack.enter_context(open_input(url))
-        magic = file.read(2)
-        file.seek(0)
-        raw = stack.enter_context(gzip.GzipFile(fileobj=file)) if magic == b"\x1f\x8b" else file
-        text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-        head = next((line for line in text if line.strip()), "")
-        if not head.lstrip().startswith("{"):
-            yield from _columns(url, head, text)
-            return
-    for line in lines(url):
-        found = fields(line)
-        yield f"{url} line {line.number}", found.message if isinstance(found, Failure) else found
-
-
-def _columns(url: str, head: str, text: Iterator[str]) -> Iterator[tuple[str, Entry | str]]:
-    """A table with a header: tabs part cells as they are, commas part what may be quoted."""
-    dialect = Tabbed if "\t" in head else csv.excel
-    header = next(csv.reader([head], dialect), [])
-    if not {*header} & {*NAMES} or not {*header} & {*TEXTS}:
-        yield url, f"its header must have one of {', '.join(NAMES)} and one of {', '.join(TEXTS)}"
-        return
-    rows = csv.reader(text, dialect)
-    for cells in rows:
-        place = f"{url} line {rows.line_num + 1}"
-        if len(cells) == len(header):
-            yield place, dict(zip(header, cells, strict=True))
-        elif cells:
-            yield place, f"has {len(cells)} columns, the header {len(header)}"

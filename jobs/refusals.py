@@ -4,12 +4,13 @@ import json
 import logging
 import traceback
 
-from jobs.exits import HELD, UNUSABLE
+from jobs.exits import HELD, UNFINISHED, UNUSABLE
 from jobs.journal import journal
 from jobs.options import Manner
 from pipeline import log
 from pipeline.lease import LeaseLost
-from pipeline.storage import scrub
+from pipeline.storage import StoreError, scrub
+from pipeline.unfinished import UnfinishedError
 
 
 class SetupError(Exception):
@@ -24,8 +25,11 @@ class OutputHeldError(SetupError):
     """Another run is writing to the output."""
 
 
-def refused(error: Exception, manner: Manner) -> int:
-    """Say why it cannot be done, each reason on a line, for people or for programs."""
+def refused(error: Exception, manner: Manner, *, under_way: bool = False) -> int:
+    """Say why it cannot be done, each reason on a line, for people or for programs.
+
+    A store that does not answer is one that cannot be used, unless it did when the work was begun.
+    """
     problems = reasons(error)
     if manner.as_json:
         print(json.dumps({"problems": problems}, indent=2))
@@ -34,7 +38,10 @@ def refused(error: Exception, manner: Manner) -> int:
             log.tell("".join(traceback.format_exception(error)), level=logging.ERROR)
         for problem in problems:
             log.tell(problem, level=logging.ERROR)
-    return HELD if isinstance(error, OutputHeldError | LeaseLost) else UNUSABLE
+    if isinstance(error, OutputHeldError | LeaseLost):
+        return HELD
+    passing = isinstance(error, UnfinishedError) or (under_way and isinstance(error, StoreError) and error.passing)
+    return UNFINISHED if passing else UNUSABLE
 
 
 def reasons(error: Exception) -> tuple[str, ...]:

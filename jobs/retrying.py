@@ -15,7 +15,7 @@ from jobs.setup import SetupError
 from jobs.transcription import task as transcription
 from jobs.work import Report, carry_out
 from pipeline.knocking import knock
-from pipeline.output import generations, read_runs
+from pipeline.output import begun, generations, read_runs
 from pipeline.storage import Store, StoreError
 from pipeline.tally import Watch
 from pipeline.tasks import Task
@@ -56,7 +56,7 @@ def _last(options: Retry) -> Work:
         raise SetupError([f"{options.output} holds no output of steno"])
     if not records:
         raise SetupError([f"no run of {options.output} has come to its end: run its job again first"])
-    last = max(records, key=lambda record: str(record["run_id"]))
+    last = max(records, key=begun)
     work = _options(str(last["job"]), cast("dict[str, object]", last["settings"]))
     return replace(
         work, output=options.output, model=options.model or work.model, address=options.address, cpus=options.cpus

@@ -22,18 +22,15 @@ from jobs.summary import summary
 from jobs.transcription import task as transcription
 from jobs.work import Report, carry_out, new_run_id
 from pipeline import log
-from pipeline.commit import CommittedElsewhereError, Unbalanced
+from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost
 from pipeline.log import NOTICE
-from pipeline.passes import OutageError
 from pipeline.schema import FAILED
 from pipeline.storage import Store, StoreError
 from pipeline.tasks import Task
-from pipeline.vigil import EngineLostError
+from pipeline.unfinished import UnfinishedError
 
-STOPPED = (
-    SetupError, LeaseLost, CommittedElsewhereError, Unbalanced, OutageError, EngineLostError, StoreError,
-)  # fmt: skip
+STOPPED = (SetupError, LeaseLost, CommittedElsewhereError, UnfinishedError, StoreError)
 """What ends a run before its table is whole."""
 MOST_ROWS = 20_000
 """A table of more is not read again, unasked, for a page about the run."""
@@ -58,10 +55,13 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
             code = told(done, manner)
     except STOPPED as error:
         course.problems = reasons(error)
-        code = refused(error, manner)
+        code = refused(error, manner, under_way=True)
     except KeyboardInterrupt:
         log.tell(f"stopped. What is in {options.output} stands; the same command goes on from there.", level=NOTICE)
         code = INTERRUPTED
+    except Exception as error:  # a fault of this program, which the command tells
+        course.problems = reasons(error)
+        raise
     finally:
         if not manner.dry_run:
             course.end(code)

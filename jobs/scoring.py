@@ -17,6 +17,7 @@ from jobs.side_by_side import side_by_side
 from jobs.table import aligned, clock
 from jobs.table_files import write_table
 from pipeline.latest import latest
+from pipeline.log import visible
 from pipeline.normalising import NORMALISATIONS, Normalisation
 from pipeline.schema import EMPTY, OK
 from pipeline.scoring import Edits, count_edits
@@ -95,7 +96,7 @@ class Scores:
         apply = NORMALISATIONS[self.normalisation].apply
         for each in self.worst:
             if shown := side_by_side(apply(each.reference), apply(each.text)):
-                yield f"{_name(each)}\n{shown}"
+                yield "\n".join(map(visible, [_name(each), *shown.split("\n")]))
 
 
 def score(options: Score) -> Scores:

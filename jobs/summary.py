@@ -1,10 +1,9 @@
 """What a person is told when a run is over, in plain characters."""
 
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from jobs.outcome import Outcome, Shown
+from jobs.pasting import one_liner, query
 from jobs.table import aligned, clock
 from jobs.work import Report
 
@@ -21,19 +20,6 @@ NOTICED = 0.005
 def summary(report: Report, outcome: Outcome) -> str:
     """First transcripts, counts, failures, and where to go on."""
     return "\n\n".join([part for part in _parts(report, outcome) if part])
-
-
-def query(output: str) -> str:
-    """One line that reads the table."""
-    return f"duckdb -c \"FROM '{output.rstrip('/')}/transcripts/*.parquet' SELECT recording_id, text LIMIT 10\""
-
-
-def one_liner(output: str, column: str) -> str:
-    """The same with what this program needs itself, so that it runs where this program does."""
-    program, here = Path(sys.executable), Path.cwd()
-    python = program.relative_to(here) if program.is_relative_to(here) else program
-    rows = f"d.dataset('{output.rstrip('/')}/transcripts').head(10, columns=['recording_id', '{column}'])"
-    return f"{python} -c \"import pyarrow.dataset as d; print(*{rows}.to_pylist(), sep='\\n')\""
 
 
 def shortened(text: str) -> str:

@@ -18,7 +18,7 @@ class Survey:
     def __init__(self, done: Collection[str]) -> None:
         self.done = done
         self.timed = 0.0
-        """Seconds that the input tells."""
+        """Seconds that the input tells: of recordings, not of what models hear of them."""
         self.bytes = 0
         """Bytes of audio whose length it does not tell."""
         self.unsized = 0

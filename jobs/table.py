@@ -6,6 +6,8 @@ Names and texts are the user's: what would move the cursor or colour the screen 
 import unicodedata
 from collections.abc import Sequence
 
+from pipeline.log import visible
+
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Lines whose columns stand under one another, two spaces apart; a column of numbers ends flush."""
@@ -14,11 +16,6 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     flush = [_numbers(column[1:]) for column in columns]
     lines = zip(*columns, strict=True)
     return "\n".join("  ".join(map(_padded, line, widths, flush)).rstrip() for line in lines)
-
-
-def visible(text: str) -> str:
-    """A text on one line, in which nothing commands a terminal."""
-    return "".join(letter if _harmless(letter) else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def width(text: str) -> int:
@@ -31,10 +28,6 @@ def width(text: str) -> int:
         else 1
         for letter in text
     )
-
-
-def _harmless(letter: str) -> bool:
-    return unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") and letter not in "\u202a\u202b\u202d\u202e"
 
 
 def _padded(cell: str, room: int, flush: bool) -> str:

@@ -1,26 +1,28 @@
 """`steno verify`: the plan against the table, and every row against what a row must be.
 
-A shard of loose recordings must hold exactly what the plan names, in its order. A container's recordings are known
-only to who read it: its file must balance with what it says of itself.
+What is wrong with a file is said with its shard, and all the others are looked at, too.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs.census import uncounted
 from jobs.exits import FAILED_ROWS, FINE
 from jobs.options import Verify
 from jobs.outcome import standing
 from jobs.refusals import SetupError
 from jobs.table import aligned
 from pipeline.commit import describe, read_footer
+from pipeline.inputs.seen import Seen
 from pipeline.knocking import knock
 from pipeline.latest import superseded
+from pipeline.log import visible
 from pipeline.output import done, generations, plan_name, read_identity, transcript_name
 from pipeline.planfile import read_plan
 from pipeline.schema import FAILED, OK, STATUSES, TRANSCRIPT
@@ -76,7 +78,7 @@ class Verdict:
         """For people."""
         counts = ", ".join(f"{self.rows[status]:,} {status}" for status in STATUSES if status in self.rows)
         rows = [("output", self.output), ("shards", f"{self.shards:,} planned, {self.missing:,} without a file")]
-        shown = [f"- {problem}" for problem in self.problems[:NAMED]]
+        shown = [f"- {visible(problem)}" for problem in self.problems[:NAMED]]
         more = len(self.problems) - len(shown)
         said = "everything that is planned is there once, and right" if self.whole else _problems(len(self.problems))
         return "\n".join(
@@ -102,15 +104,14 @@ def verify(options: Verify) -> Verdict:
         raise SetupError([f"{options.output} holds no output of steno: {error}"]) from error
     verdict, there, planned = Verdict(options.output), set(done(store)), set[str]()
     for number in numbers:
+        expected = _Expected(number, fingerprint)
         with store.open(plan_name(number)) as file:
             for plan in read_plan(file):
                 shard = plan["shard"][0].as_py()
                 planned.add(shard)
                 verdict.shards += 1
                 if shard in there:
-                    verdict.problems += [
-                        f"{shard}: {said}" for said in _shard(store, shard, plan, fingerprint, verdict)
-                    ]
+                    verdict.problems += [f"{shard}: {said}" for said in _shard(store, shard, plan, expected, verdict)]
                 else:
                     verdict.missing += 1
                     verdict.problems.append(f"{shard}: planned, and there is no file: run the job again to finish it")
@@ -120,44 +121,46 @@ def verify(options: Verify) -> Verdict:
     return verdict
 
 
-def _shard(store: Store, shard: str, plan: pa.Table, fingerprint: str, verdict: Verdict) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Expected:
+    """What every file of a generation must agree with."""
+
+    generation: int
+    fingerprint: str
+    """Of the output."""
+    seen: Seen = field(default_factory=Seen)
+    """Recordings of the containers that were looked at."""
+
+
+def _shard(store: Store, shard: str, plan: pa.Table, expected: _Expected, verdict: Verdict) -> Iterator[str]:
     try:
         footer = read_footer(store, shard)
         with store.open(transcript_name(shard)) as file:
             table = pq.ParquetFile(file, pre_buffer=False).read()
-    except (StoreError, pa.ArrowException, OSError) as error:
+    except (StoreError, pa.ArrowException, OSError, ValueError) as error:
         yield f"cannot be read: {error}"
         return
-    if footer.stamp.fingerprint != fingerprint:
-        yield f"made by another model or with other options: fingerprint {footer.stamp.fingerprint}, not {fingerprint}"
+    stamp = footer.stamp
+    if stamp.fingerprint != expected.fingerprint:
+        yield (
+            f"made by another model or with other options: fingerprint {stamp.fingerprint}, not {expected.fingerprint}"
+        )
+    if stamp.generation != expected.generation:
+        yield f"written for generation {stamp.generation} of the plan, and it lies in generation {expected.generation}"
     if not table.schema.equals(TRANSCRIPT):
         yield "its columns are not those of the table"
+        return
+    if strange := set(table["status"].to_pylist()) - set(STATUSES):
+        yield f"no such status: {', '.join(sorted(strange))}"
         return
     verdict.rows = dict(Counter(verdict.rows) + Counter(table["status"].to_pylist()))
     if describe(table, footer.stamp) != footer:
         yield "its rows are not what its footer counts"
     rows = table.to_pylist()
-    yield from _recordings(plan, rows)
+    yield from uncounted(plan, rows, expected.seen)
     yield from _frames(store, rows)
     for row in rows:
         yield from (f"{row['recording_id']}: {said}" for said in _row(row))
-
-
-def _recordings(plan: pa.Table, rows: Sequence[Row]) -> Iterator[str]:
-    """Each recording once, or each of its channels."""
-    channels: Counter[tuple[object, object]] = Counter((row["recording_id"], row["channel"]) for row in rows)
-    yield from (f"{name}: there {times} times" for (name, _), times in channels.items() if times > 1)
-    if plan["recording_id"].null_count:
-        return
-    planned = plan["recording_id"].to_pylist()
-    found = [name for name, _ in groupby(row["recording_id"] for row in rows)]
-    if found == planned:
-        return
-    missing, strange = [name for name in planned if name not in set(found)], sorted(set(map(str, found)) - set(planned))
-    yield from (f"{name}: planned, and not in the table" for name in missing)
-    yield from (f"{name}: in the table, and not planned" for name in strange)
-    if not missing and not strange:
-        yield "its recordings are not in the order of the plan"
 
 
 def _frames(store: Store, rows: Sequence[Row]) -> Iterator[str]:

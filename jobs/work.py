@@ -20,7 +20,7 @@ from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
 from pipeline.log import RUN, STEP, tell
 from pipeline.meters import Meters
-from pipeline.output import DONE, OutputDiffersError, claim, read_run, record_run
+from pipeline.output import DONE, OutputDiffersError, claim, now, read_run, record_run
 from pipeline.passes import Passes, missing_shards
 from pipeline.prices import Bill, Prices
 from pipeline.reading import Rules
@@ -28,7 +28,7 @@ from pipeline.reckoning import reckon
 from pipeline.resources import UnfitError
 from pipeline.schema import FAILED, STATUSES
 from pipeline.stitching import Making
-from pipeline.tally import Tally, Told, Watch
+from pipeline.tally import Tally, Told, Watch, per_hour
 from pipeline.tasks import Joint, Task
 
 
@@ -69,6 +69,9 @@ class Report:
     """What the cluster cost, in the unit of the given prices; None without prices."""
     hourly_cost: float | None = None
     """The same for an hour of audio."""
+    began: str = ""
+    finished: str = ""
+    """When, in UTC: the name of a night's run tells its logical date."""
     forecast: Compared | None = None
     """What a dry run had foretold, beside what came."""
     ended: str = DONE
@@ -86,7 +89,8 @@ def carry_out(
     options: Work, task: Task, watch: Watch | None = None, planning: Planning | None = None, run_id: str | None = None
 ) -> Report:
     """Plan, by default everything once, and do what is not done; `SetupError` says why nothing could start."""
-    course, run_id, planning = Course(), run_id or new_run_id(), planning or Once(options)
+    course, began = Course(), now()
+    run_id, planning = run_id or new_run_id(), planning or Once(options)
     ready = checked(options, task, planning)
     store = ready.store
     RUN.set(run_id)
@@ -95,11 +99,12 @@ def carry_out(
         with Lease(store, run_id) as lease:
             if known := read_run(store, run_id):  # the same night, done by another while this one was looking
                 return reread(known)
-            added = add(planning, store)
+            added = add(planning, store, lease)
             watches = _each(watch or _unwatched, Told(Meters(run_id)), course)
             tally = _run(options, ready, lease, watches, course.began) if missing_shards(store) else Tally()
             reckon(store, ready.audio.channels)
-            report = replace(_report(options, run_id, tally, course, ready), added=added.rows)
+            report = _report(options, run_id, tally, course, ready)
+            report = replace(report, added=added.rows, began=began, finished=now())
             record_run(store, run_id, asdict(report))
             return report
     except LeaseHeldError as error:
@@ -118,7 +123,14 @@ def _run(options: Work, ready: Ready, lease: Lease, watch: Watch, began: float) 
         bill = Bill(Prices(options.prices), machines.nodes, began)
         made = buckets(options, resources)
         rules = Rules(ready.store.url, options.model, ready.audio, made, references=references)
-        device = Device(options.model, options.dtype, resources.device, resources.listener_threads, ready.task)
+        device = Device(
+            options.model,
+            options.dtype,
+            resources.device,
+            resources.listener_threads,
+            ready.task,
+            patience=options.model_patience_seconds,
+        )
         tell(f"loading the model into {resources.begun} workers, for the first batches", level=STEP)
         fit(ready, rules, device, resources)
         stitch = ready.task.stitch(ready.model)
@@ -178,6 +190,6 @@ def _report(options: Work, run_id: str, tally: Tally, course: Course, ready: Rea
         splits=tally.splits,
         retries=tally.retries + tally.repeats,
         cost=tally.cost if options.prices else None,
-        hourly_cost=tally.hourly_cost,
+        hourly_cost=per_hour(tally.cost, tally.seconds) if options.prices else None,
         forecast=compared(kept(ready.store), tally, course.elapsed),
     )

@@ -70,6 +70,8 @@ class Classifier(nn.Module):
             raise ValueError(
                 f"labels of shape {tuple(targets.shape)} for {len(logits)} clips; {tuple(wanted)} is needed"
             )
+        if not bool(output.lengths.any()):
+            raise ValueError("no clip has a frame, so there is nothing to compare with the labels")
         heard = (output.lengths > 0).to(logits.device)
         if self.config.problem_type == PROBLEM_TYPES[0]:
             classes = targets.long().flatten().where(heard, -100)

@@ -1,6 +1,7 @@
 """Samples to what a model reads. Runs on the CPU, or where it is told to, without any weights.
 
-A clip is prepared by itself and padded afterwards, so its numbers do not depend on the batch.
+A clip is prepared by itself and padded afterwards, so its numbers do not depend on the batch: the product with a filter
+bank rounds a row differently as the rows beside it are more or fewer, so frames of several clips never share one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -74,7 +75,7 @@ class Waveform:
     def loudness(self, batch: Padded) -> Loudness:
         """Of what changes from sample to sample, so that neither a constant nor hum counts."""
         step = self.sample_rate // 100
-        clips, steps = batch.inputs.shape[0], (batch.inputs.shape[1] - 1) // step
+        clips, steps = batch.inputs.shape[0], max(0, (batch.inputs.shape[1] - 1) // step)
         changes = batch.inputs[:, 1 : 1 + steps * step] - batch.inputs[:, : steps * step]
         powers = changes.view(clips, steps, step).square_().sum(2)
         levels = (powers[:, :-2] + powers[:, 1:-1] + powers[:, 2:]).clamp_min(TINY).log()

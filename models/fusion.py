@@ -121,7 +121,8 @@ class Words:
         tokens = Tokens.of(surfaces)
         self.tokens = Tokens(tokens.begins.to(device), tokens.times.to(device), tokens.plus.to(device))
         self.surfaces = surfaces
-        self.model, self.weight, self.bonus = language_model, language_weight, word_bonus
+        self.model = None if language_model is None else language_model.fresh()
+        self.weight, self.bonus = language_weight, word_bonus
         self.last_closed: tuple[Spoken, Tensor, Tensor] | None = None
         self.partly, self.wholly = (table.to(device) for table in _heat(hotwords, hotword_boost))
 

@@ -1,12 +1,13 @@
 """N-gram language models of words, looked up for many readings at once.
 
 An ARPA file becomes sorted tables on the device, so that a frame costs a few searches, whatever the number of clips.
-A KenLM binary is asked word by word by its own library, and each answer is kept.
+A KenLM binary is asked word by word by its own library, and each answer is kept for as long as the search lasts. Both
+know words whatever their case; of those that only their case tells apart, a word is the likeliest.
 """
 
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from models.arpa import Entry, read_sections
-from models.kenlm_binary import KenlmBinary
+from models.kenlm_binary import KenlmBinary, likelihood, listed_words, open_binary
 
 PRIME = 0x100000001B3
 """An odd multiplier for hashes; products wrap around in 64 bits."""
@@ -44,6 +45,10 @@ class LanguageModel(Protocol):
         """How words are written, by their hashes, for a search to complete; None where hashes are enough."""
         ...
 
+    def fresh(self) -> "LanguageModel":
+        """The same for another search, which what is kept for one does not outlive."""
+        ...
+
     def score(self, contexts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Natural log-probability of each word after (..., words) contexts, and the contexts after it."""
         ...
@@ -62,8 +67,8 @@ def name(word: str) -> int:
     """The hash of a word's letters, whatever their case."""
     value = 0
     for letter in word.lower():
-        value = wrapped(value * PRIME + ord(letter) + 1)
-    return value
+        value = (value * PRIME + ord(letter) + 1) % 2**64
+    return wrapped(value)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,10 @@ class Ngrams:
     """All words are known by their hashes."""
     elsewhere: dict[torch.device, "Ngrams"] = field(default_factory=dict, compare=False, repr=False)
     """The same on the devices that have asked."""
+
+    def fresh(self) -> "Ngrams":
+        """A search leaves nothing in tables."""
+        return self
 
     def score(self, contexts: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Natural log-probability of each word after (..., words) contexts, and the contexts after it."""
@@ -178,9 +187,11 @@ def _read_binary(path: Path) -> KenlmBinary:
             f"the language model {path} is a KenLM binary: pip install -e '.[lm]' in the project's folder to read it"
         )
     try:
-        return KenlmBinary(path)
+        model, listed = open_binary(path), listed_words(path)
     except (OSError, RuntimeError) as error:
         raise LanguageModelError(f"the language model {path} is cut short or damaged ({error})") from error
+    forms = _likeliest((word, likelihood(model, word)) for word in listed)
+    return KenlmBinary(model, forms or None)
 
 
 def _read_arpa(path: Path) -> Ngrams:
@@ -200,9 +211,8 @@ def _read_arpa(path: Path) -> Ngrams:
     if unknown == len(numbers):
         numbers["<unk>"] = unknown
         unigrams.append(Entry(least - 1, ("<unk>",), 0.0))
-    likeliest_first = sorted(unigrams, key=lambda entry: -entry.likely)  # where only their case tells words apart
-    spoken = [entry.words[0] for entry in likeliest_first]
-    words = Lookup.of([name(word) for word in spoken], torch.tensor([numbers[word] for word in spoken]))
+    forms = _likeliest((entry.words[0], entry.likely) for entry in unigrams)
+    words = Lookup.of(list(forms), torch.tensor([numbers[word] for word in forms.values()]))
     try:
         orders = tuple(_table(section, numbers) for section in sections)
     except KeyError as error:
@@ -217,3 +227,9 @@ def _table(section: Sequence[Entry], numbers: dict[str, int]) -> Lookup:
     ids = [[numbers[word] for word in entry.words] for entry in section]
     keys = _key(torch.tensor(ids, dtype=torch.long)).tolist() if ids else []
     return Lookup.of(keys, rows)
+
+
+def _likeliest(words: Iterable[tuple[str, float]]) -> dict[int, str]:
+    """Words by their hashes: where only their case tells some apart, the one that is likeliest by itself."""
+    ranked = sorted(words, key=lambda each: (-each[1], each[0]))
+    return {name(word): word for word, _ in reversed(ranked)}

@@ -4,9 +4,9 @@ Speech2Text's vocab.json gives the pieces ids of its own; LASR's are the model's
 """
 
 import codecs
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import sentencepiece
 from models.config import ConfigError
 from models.spelling import Spelled, Spelling, in_any_case, sounding, split
 from models.tokenizer_files import cut, read_settings, read_table
+from models.unigram import SPACE, join
 
-SPACE = "▁"
 LASR_ROLES: Mapping[str, str | None] = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 ROLES: Mapping[str, str | None] = {"bos_token": "<s>", **LASR_ROLES}
 
@@ -26,7 +26,9 @@ class SentencePieces:
     """A sentencepiece model, under its own ids or others."""
 
     engine: sentencepiece.SentencePieceProcessor
-    """Cuts text into pieces, and joins pieces to text."""
+    """Cuts text into pieces."""
+    join: Callable[[Sequence[str]], str]
+    """What pieces write, special ones by their names."""
     table: Mapping[str, int]
     """Each piece's id."""
     specials: frozenset[str]
@@ -60,7 +62,7 @@ class SentencePieces:
 
     def text(self, ids: Sequence[int]) -> str:
         """What tokens write."""
-        return self._cased(self.engine.decode(self._spoken(ids))).strip()
+        return self.join(self._spoken(ids))
 
     def words(self, ids: Sequence[int]) -> list[Spelled]:
         """The words that tokens write."""
@@ -73,12 +75,7 @@ class SentencePieces:
     def literal(self, ids: Sequence[int]) -> str:
         """What tokens write, special ones by their names."""
         unknown = self.pieces.get(self.unknown, "")
-        pieces = [piece for piece in (self.pieces.get(i, unknown) for i in ids) if piece != self.blank]
-        text = ""
-        for special, group in groupby(pieces, self.specials.__contains__):
-            part = list(group)
-            text += "".join(f"{piece} " for piece in part) if special else self._cased(self.engine.decode(part))
-        return text.strip()
+        return self.join([piece for piece in (self.pieces.get(i, unknown) for i in ids) if piece != self.blank])
 
     def ids(self, text: str) -> list[int]:
         """The tokens of a text, between those that begin and end it."""
@@ -131,7 +128,7 @@ class SentencePieces:
 
 
 def read_sentencepieces(path: Path) -> SentencePieces:
-    """A sentencepiece model under its own ids."""
+    """LASR's sentencepiece model, under its own ids: the reference joins its pieces as those of a tokenizer.json."""
     engine = _engine(path)
     ids = range(engine.get_piece_size())
     settings = read_settings(path.parent)
@@ -140,7 +137,7 @@ def read_sentencepieces(path: Path) -> SentencePieces:
     specials = silent | {token for token in settings.specials(LASR_ROLES) if token in table}
     end = table.get(settings.token("eos_token", "</s>") or "")
     blank = settings.token("pad_token", "<pad>")
-    return SentencePieces(engine, table, frozenset(specials), blank, engine.unk_id(), end)
+    return SentencePieces(engine, join, table, frozenset(specials), blank, engine.unk_id(), end)
 
 
 def read_speech2text(folder: Path, model: Path) -> SentencePieces:
@@ -153,18 +150,35 @@ def read_speech2text(folder: Path, model: Path) -> SentencePieces:
     languages = {piece[6:-1]: i for piece, i in vocabulary.items() if piece.startswith("<lang:") and piece[-1] == ">"}
     specials = settings.specials(ROLES)
     table = {**vocabulary, **settings.table(vocabulary, specials)}
+    silent = frozenset(specials) | {f"<lang:{code}>" for code in languages}
+    engine, upper = _engine(model), settings.flag("do_upper_case")
     return SentencePieces(
-        _engine(model),
+        engine,
+        partial(_decoded, engine, silent, str.upper if upper else str),
         table,
-        frozenset(specials) | {f"<lang:{code}>" for code in languages},
+        silent,
         None,
         table[unknown],
         table.get(settings.token("eos_token", "</s>") or ""),
-        upper=settings.flag("do_upper_case"),
+        upper=upper,
         lower=settings.flag("do_lower_case"),
         prefix=_prefix(languages, settings.values.get("tgt_lang"), settings.values.get("lang_codes")),
         languages=languages,
     )
+
+
+def _decoded(
+    engine: sentencepiece.SentencePieceProcessor,
+    specials: frozenset[str],
+    cased: Callable[[str], str],
+    pieces: Sequence[str],
+) -> str:
+    """As the engine joins pieces, with a space after each special one."""
+    text = ""
+    for special, group in groupby(pieces, specials.__contains__):
+        part = list(group)
+        text += "".join(f"{piece} " for piece in part) if special else cased(engine.decode(part))
+    return text.strip()
 
 
 def _prefix(languages: Mapping[str, int], target: object, codes: object) -> tuple[int, ...]:

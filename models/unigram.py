@@ -78,8 +78,7 @@ class Unigram:
         return sounding(Spelling(word, tuple(i for i, _ in pieces if i is not None), missing), self.surface)
 
     def _joined(self, ids: Sequence[int]) -> str:
-        pieces = [self.pieces[i] for i in ids if i < len(self.pieces)]
-        return "".join([piece.replace(SPACE, " " if n else "") for n, piece in enumerate(pieces)])
+        return join([self.pieces[i] for i in ids if i < len(self.pieces)])
 
     def _cut(self, text: str) -> Iterator[int]:
         """Ids of a text's words; an unknown stretch is one token."""
@@ -117,6 +116,11 @@ class Unigram:
 
     def _score(self, piece: str) -> float:
         return self._scored.get(piece, self._unknown_score if len(piece) == 1 else -math.inf)
+
+
+def join(pieces: Sequence[str]) -> str:
+    """What pieces write; the first has no space before it."""
+    return "".join([piece.replace(SPACE, " " if n else "") for n, piece in enumerate(pieces)])
 
 
 def read_unigram(folder: Path) -> Unigram:

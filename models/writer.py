@@ -233,6 +233,8 @@ def _padded(rows: Sequence[Tensor], fill: int) -> Tensor:
 
 def _states(decoder: Decoder, hidden: Packed, rows: Sequence[Tensor]) -> Tensor:
     """The decoder's states for given tokens: (clips, longest, width)."""
+    if not rows:
+        return decoder.embed.weight.new_zeros(0, 0, decoder.embed.embedding_dim)
     ids = _padded(rows, decoder.pad).to(hidden.values.device)
     return decoder(ids, decoder.remember(hidden))[0]
 
@@ -241,4 +243,5 @@ def _taught(values: Tensor, rows: Sequence[Tensor], places: Places) -> TokenLogi
     lengths = torch.zeros_like(places.lengths)
     lengths[list(places.read)] = torch.tensor([len(row) for row in rows], dtype=torch.long)
     clips = [value[: len(row)].float() for value, row in zip(values, rows, strict=True)]
-    return TokenLogits(Places(places.read, lengths).frames(Packed(torch.cat(clips), tuple(map(len, clips)))), lengths)
+    joined = torch.cat(clips) if clips else values.new_zeros(0, values.shape[-1], dtype=torch.float32)
+    return TokenLogits(Places(places.read, lengths).frames(Packed(joined, tuple(map(len, clips)))), lengths)

@@ -52,7 +52,7 @@ class Aligning:
         try:
             self.references.known()
         except (ReferencesError, StoreError) as error:
-            yield f"references: {error}"
+            yield from (f"references: {line}" for line in str(error).splitlines())
 
     def audio(self, model: SpeechModel, rules: AudioRules) -> AudioRules:
         """As for transcription, up to the limit."""

@@ -36,12 +36,10 @@ class Decoder:
         if self._answering:  # whoever asked last has not heard it out: the rest is no answer to this
             self.close()
         child, seconds = self._started(), self.rules.seconds_limit(recording)
-        until = time.monotonic() + seconds
         self._answering = True
         try:
             child.pipe.send((recording, self.rules))
-            while (answer := child.answer(until)) is not None:
-                yield answer
+            yield from child.answers(seconds)
             self._answering = False
         except TimeoutError:
             yield self._fallen(recording, "TimedOut", f"its decoder was stopped after {seconds:.0f} seconds")
@@ -80,9 +78,19 @@ class _Child:
         self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603
         theirs.close()
 
-    def answer(self, until: float) -> Segment | None:
+    def answers(self, seconds: float) -> Iterator[Segment]:
+        """Yield a recording's segments, waiting so long for all together. What is done between two does not count."""
+        while True:
+            began = time.monotonic()
+            answer = self._answer(seconds)
+            seconds -= time.monotonic() - began
+            if answer is None:
+                return
+            yield answer
+
+    def _answer(self, seconds: float) -> Segment | None:
         """The next segment, or None at the recording's end."""
-        if not self.pipe.poll(max(0.0, until - time.monotonic())):
+        if not self.pipe.poll(max(0.0, seconds)):
             raise TimeoutError
         answer: Segment | StoreError | MemoryError | None = self.pipe.recv()
         if isinstance(answer, StoreError | MemoryError):

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.output import transcript_name
 from pipeline.schema import STATUSES, TRANSCRIPT
 from pipeline.storage import Store, StoreError
+from pipeline.stores.errors import UNSUPPORTED
 
 Key = tuple[int, int | None]
 """A row of a shard: a recording's ordinal, and its channel where channels are read apart."""
@@ -176,7 +177,7 @@ def read_footer(store: Store, shard: str) -> Footer:
         with store.open(name) as file:
             found = pq.read_metadata(file)
     except pa.ArrowInvalid as error:
-        raise StoreError("StoreFailed", f"{store.url}/{name} is not a Parquet file ({error}): remove it") from None
+        raise StoreError(UNSUPPORTED, f"{store.url}/{name} is not a Parquet file ({error}): remove it") from None
     said = {key.decode(): value.decode() for key, value in (found.metadata or {}).items() if key != b"ARROW:schema"}
     return reading(f"{store.url}/{name}", lambda key: said[PREFIX + key], found.num_rows)
 
@@ -193,7 +194,7 @@ def reading(where: str, entry: Callable[[str], str], rows: int) -> Footer:
         stamp = Stamp(entry("fingerprint"), entry("run_id"), int(entry("generation")))
         return Footer(stamp, json.loads(entry("counts")), float(entry("seconds")), rows)
     except KeyError as error:
-        raise StoreError("StoreFailed", f"{where} was not written by this program (no {error}): remove it") from None
+        raise StoreError(UNSUPPORTED, f"{where} was not written by this program (no {error}): remove it") from None
 
 
 def in_order(rows: Iterable[Key]) -> list[Key]:

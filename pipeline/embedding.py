@@ -6,7 +6,7 @@ own whose name follows from the piece, so that a piece that is heard again finds
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -30,8 +30,8 @@ NUMBERS = {"float16": np.float16, "float32": np.float32}
 class Frames:
     """Frame vectors beside the table."""
 
-    output: str
-    """The URL of the job's output."""
+    output: str | None
+    """The URL of the job's output; None writes them nowhere."""
     layers: tuple[int, ...]
     """As `hidden_states` numbers them: 0 is what the first layer reads."""
     dtype: str = "float32"
@@ -45,6 +45,10 @@ class Embedding:
     """Whose frames are averaged; None is the encoder's output."""
     frames: Frames | None = None
     """Where frames go, and which."""
+
+    def rehearsed(self) -> "Embedding":
+        """The same work, of which nothing is left in the output."""
+        return self if self.frames is None else replace(self, frames=replace(self.frames, output=None))
 
     def flaws(self, model: SpeechModel) -> Iterator[str]:
         """Layers that it does not have."""
@@ -116,7 +120,8 @@ def _written(frames: Frames, model: SpeechModel, layers: Sequence[Tensor], owner
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink, compression="zstd")
     name = frames_name(owner)
-    _store(frames.output).create(name, sink.getvalue())
+    if frames.output is not None:
+        _store(frames.output).create(name, sink.getvalue())
     return name
 
 

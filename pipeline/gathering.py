@@ -86,6 +86,9 @@ class Gathering:
                 continue
             shard = self._shards.setdefault(key["shard"], _Shard())
             if key["census"] is not None:
+                if any(ordinal >= key["census"] for ordinal in shard.rows):  # it was replaced between two passes
+                    self._forget(key["shard"])
+                    continue
                 shard.census = key["census"]
                 self.reached.add(key["shard"])
             elif key["ordinal"] is None:
@@ -139,6 +142,11 @@ class Gathering:
             here.census = census
             yield self._finish(shard)
 
+    def _forget(self, name: str) -> None:
+        """Rows of what is not there any more: all that is there comes with the next pass."""
+        for rows in self._shards.pop(name).rows.values():
+            self.arrivals.subtract(str(row["status"]) for row in rows)
+
     def _keep(self, shard: _Shard, key: Row, row: Row) -> None:
         ordinal, index = _number(key["ordinal"]), _number(key["index"])
         channels = shard.open.setdefault(ordinal, {})
@@ -172,7 +180,8 @@ class Gathering:
             return self._row(ordinal, head, {"status": status, "error": error})
         pieces = [channel.pieces[index] for index in sorted(channel.pieces)]
         made = stitched(pieces, self.making)
-        scored = {} if "alignment" in made else _scored(channel.reference, made.get("text"))
+        shared = _number(head["channels"]) > 1  # the reference is what all of them said
+        scored = {} if shared or "alignment" in made else _scored(channel.reference, made.get("text"))
         return self._row(ordinal, head, {**made, **scored})
 
     def _row(self, ordinal: int, head: Row, made: Row) -> Row:

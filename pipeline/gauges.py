@@ -36,7 +36,8 @@ def unwatched(gauge: Gauge, value: float, tag: str = "") -> None:
 
 
 RECORDINGS = Gauge("stenopool_recordings_total", "count", "Recordings that have ended, by status", "status")
-AUDIO = Gauge("stenopool_audio_seconds_total", "count", "Seconds of audio that models have heard")
+AUDIO = Gauge("stenopool_audio_seconds_total", "count", "Seconds of audio that are behind the models")
+HEARD = Gauge("stenopool_heard_seconds_total", "count", "Seconds that models have heard, overlaps at cuts included")
 ROOM = Gauge("stenopool_padded_seconds_total", "count", "Seconds that models would have heard, padding included")
 BATCHES = Gauge("stenopool_batches_total", "count", "Batches that models have heard")
 QUEUE = Gauge("stenopool_queued_batches", "level", "Batches that wait for a model")
@@ -54,6 +55,7 @@ COST = Gauge("stenopool_cost_total", "count", "What the run has cost so far, in 
 GAUGES = (
     RECORDINGS,
     AUDIO,
+    HEARD,
     ROOM,
     BATCHES,
     QUEUE,

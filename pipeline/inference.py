@@ -49,6 +49,7 @@ class Device:
     task: Task = field(default_factory=Transcription)
     """What is made of the batches."""
     allow_pickle: bool = False
+    patience: float = PATIENCE
 
 
 class Listener:
@@ -91,11 +92,11 @@ class Listener:
             there, most = sorted(there, key=lambda index: -len(inputs[index])), AT_ONCE
         for begin in range(0, len(there), most):
             part = there[begin : begin + most]
-            with deadline(PATIENCE):
+            with deadline(self.where.patience):
                 found = self._heard([inputs[index] for index in part], [owners[index] for index in part])
                 heard.update(zip(part, found, strict=True))
         if isinstance(task, Joint):
-            with deadline(PATIENCE):
+            with deadline(self.where.patience):
                 each = [heard.get(index, SILENT) for index in range(len(owners))]
                 heard = dict(enumerate(task.settle(self.model, owners, each)))
         return heard

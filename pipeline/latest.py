@@ -1,26 +1,33 @@
 """An output's rows as they stand now: of every recording, those of the newest generation.
 
 A file that was changed or tried again has rows in two generations. Nothing is ever deleted: readers take the newest.
+What is in a container is known only to who reads it, and may be other recordings each time. So where one has changed,
+no older row of it stands; where a part of it was only tried again, none that had failed.
 Eight bytes are kept for each recording that a later generation holds, and nothing for those of the first.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.inputs.rows import key
 from pipeline.inputs.seen import Keys, Seen
-from pipeline.output import done, transcript_name
-from pipeline.schema import TRANSCRIPT
+from pipeline.output import done, generations, plan_name, transcript_name
+from pipeline.planfile import Part, inputs_of, parts
+from pipeline.schema import FAILED, TRANSCRIPT
 from pipeline.storage import Store
 
 ROWS = 4096
 """Read at once."""
-NAME = "recording_id"
+NAME, STATUS = "recording_id", "status"
+PLANNED = re.compile(r"[0-9]{6,}-")
+"""How the names of shards begin. What others have put beside them is not read here: `steno verify` names it."""
 
 
 def latest(store: Store, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -34,13 +41,17 @@ def by_shard(
 ) -> Iterator[tuple[str, pa.Table]]:
     """The same, each table after the name of its shard; of some shards only, where they are named."""
     wanted = list(columns or TRANSCRIPT.names)
+    nothing = pa.schema([TRANSCRIPT.field(name) for name in wanted]).empty_table()
     shards = _by_generation(store)
-    newer = _newer(store, shards)
+    read = [*wanted, *(name for name in (NAME, STATUS) if name not in wanted)]
+    newer, (changed, tried) = _newer(store, shards), _read_again(store, shards)
     for generation, names in shards.items():
         later = [seen for number, seen in newer.items() if number > generation]
         asked = names if only is None else [name for name in names if name in only]
-        for shard, table in _tables(store, asked, [*wanted, *([NAME] if NAME not in wanted else [])]):
-            yield shard, (_standing(table, later) if later else table).select(wanted)
+        yield from ((shard, nothing) for shard in asked if shard in changed)
+        for shard, table in _tables(store, [shard for shard in asked if shard not in changed], read):
+            left = table.filter(pc.not_equal(table[STATUS], FAILED)) if shard in tried else table
+            yield shard, (_standing(left, later) if later else left).select(wanted)
 
 
 def superseded(store: Store) -> bool:
@@ -56,8 +67,37 @@ def generation_of(shard: str) -> int:
 def _by_generation(store: Store) -> dict[int, list[str]]:
     found = defaultdict(list)
     for shard in done(store):
-        found[generation_of(shard)].append(shard)
+        if PLANNED.match(shard):
+            found[generation_of(shard)].append(shard)
     return dict(sorted(found.items()))
+
+
+def _read_again(store: Store, shards: dict[int, list[str]]) -> tuple[set[str], set[str]]:
+    """Shards of containers that have changed, and shards that were tried again, as later generations tell.
+
+    What a listing found changed was planned as a whole, and counts when all of it is done.
+    """
+    changed: set[str] = set()
+    tried: set[str] = set()
+    whole: set[int] = set()
+    again: set[int] = set()
+    planned = set(generations(store)) if len(shards) > 1 else set()
+    for generation in sorted(planned.intersection(shards), reverse=True):
+        listed, found = _containers(store, generation)
+        there = set(shards[generation])
+        changed |= {each.shard for each in found if each.container in whole}
+        tried |= {each.shard for each in found if each.part in again}
+        again |= {each.part for each in found if each.shard in there}
+        if listed:
+            missing = {each.container for each in found if each.shard not in there}
+            whole |= {each.container for each in found if each.first} - missing
+    return changed, tried
+
+
+def _containers(store: Store, generation: int) -> tuple[bool, list[Part]]:
+    """Whether a generation was planned from a listing, and its shards of containers."""
+    with store.open(plan_name(generation)) as file:
+        return bool(inputs_of(file)), list(parts(file))
 
 
 def _newer(store: Store, shards: dict[int, list[str]]) -> dict[int, Seen]:

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -19,6 +19,7 @@ from typing import Self
 from uuid import uuid4
 
 from pipeline.storage import Store, StoreError
+from pipeline.stores.errors import UNSUPPORTED
 
 LEASE = "lease.json"
 BEAT = 5.0
@@ -29,6 +30,8 @@ MARGIN = 0.75
 """Of the expiry: when a holder without a heartbeat counts itself out, early enough for clocks of another pace."""
 SOON = 0.2
 """Seconds in which changes of what is open are gathered into one heartbeat."""
+POLITE = (None, KeyboardInterrupt, SystemExit)
+"""How a holder ends of which nothing that it had open is the cause."""
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """A clock that also runs while the machine sleeps."""
 
@@ -78,8 +81,8 @@ class Lease:
         self._changed, self._stopped = threading.Event(), threading.Event()
         self._open: Mapping[str, int] = {}
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-        self.inherited: Mapping[str, int] = {}
-        """What the last holder had open, and how often it had been tried."""
+        self.inherited: dict[str, int] = {}
+        """What the last holder had open when it died, and how often it had been tried."""
 
     def __enter__(self) -> Self:
         while not self._take():
@@ -90,6 +93,8 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind in POLITE:
+            self._open = self.inherited
         self._stopped.set()
         self._changed.set()
         self._thread.join(self._beat)
@@ -104,10 +109,16 @@ class Lease:
         if self._lost is not None:
             raise LeaseLost(f"this run must stop: {self._lost}. What it has committed stands; run it again to go on.")
 
-    def mark(self, opened: Mapping[str, int]) -> None:
-        """Say what is being worked on, by name and attempt; the heartbeat that writes it down follows at once."""
-        self._open = dict(opened)
-        self._changed.set()
+    def mark(self, opened: Collection[str]) -> None:
+        """Say what is being worked on; the heartbeat that writes it down follows at once."""
+        now = {**self.inherited, **{name: self.inherited.get(name, 0) + 1 for name in opened}}
+        if now != self._open:
+            self._open = now
+            self._changed.set()
+
+    def acquit(self, name: str) -> None:
+        """What is done is not to be suspected."""
+        self.inherited.pop(name, None)
 
     def _take(self) -> bool:
         """Take the lease if it is free; False where someone else was quicker."""
@@ -120,7 +131,8 @@ class Lease:
             holder, version = seen
             if not holder.released and not is_gone(holder):
                 self._watch(holder, version)
-            self._open = self.inherited = dict(holder.open)  # dying before the first `mark` must not clear it
+            self.inherited = dict(holder.open)
+            self._open = dict(holder.open)  # dying before the first `mark` must not clear it
             self._mine = replace(self._mine, open=self._open)
             self._renewed = now()
             if self._store.replace(LEASE, written(self._mine), version) is None:
@@ -180,7 +192,7 @@ class Lease:
             return Holder(**json.loads(part.payload)), part.version
         except (ValueError, TypeError):
             message = f"{self._store.url}/{LEASE} cannot be read as a lease: if no run is writing here, remove it"
-            raise StoreError("StoreFailed", message) from None
+            raise StoreError(UNSUPPORTED, message) from None
 
 
 def introduce(run_id: str) -> Holder:

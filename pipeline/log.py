@@ -1,10 +1,12 @@
 """What happens in a run, one record an event; who runs it says where records go and what they look like.
 
-Credentials are blacked out where a record becomes text, so no caller has to think of it.
+Credentials are blacked out where a record becomes text, and what commands a terminal is spelled out, so no caller has
+to think of it.
 """
 
 import json
 import logging
+import unicodedata
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -33,8 +35,17 @@ class Plain(logging.Formatter):
     """A record as a person reads it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """On a line that says who speaks."""
-        return f"steno: {scrub(record.getMessage())}"
+        """On a line that says who speaks, or on several where it was told in several."""
+        return "\n".join(map(visible, f"steno: {scrub(record.getMessage())}".split("\n")))
+
+
+def visible(text: str) -> str:
+    """A text on one line, in which nothing commands a terminal."""
+    return "".join(letter if _harmless(letter) else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _harmless(letter: str) -> bool:
+    return unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") and letter not in "\u202a\u202b\u202d\u202e"
 
 
 class Json(logging.Formatter):

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import ray
 import torch
+from ray.data import DataContext
 
 from pipeline.loopback import LOCAL, on_loopback, stays_here
 from pipeline.prices import CPU, GPU, Names
@@ -30,7 +31,8 @@ def cluster(
 ) -> Iterator[Resources]:
     """A cluster to run on, with what to ask it for: the one at `address`, or one of this process alone.
 
-    `UnfitError` where it cannot give what is asked for.
+    What the engine is told meanwhile of how to go about its work is forgotten with it. `UnfitError` where it cannot
+    give what is asked for.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -39,7 +41,7 @@ def cluster(
     with unannounced():
         begin(lambda: _start(address, cpus, folder, metrics_port))
     try:
-        with vigil():
+        with DataContext.current(DataContext.get_current().copy()), vigil():
             there = offers()
             here = address is None or address == LOCAL
             yield resources(there, settled(asked, there, torch.cuda.is_available if here else _worker_sees_gpu))

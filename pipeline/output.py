@@ -11,8 +11,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 
-from pipeline.storage import Store, scrub
+from pipeline.storage import Store
+from pipeline.stores.errors import scrubbed
 
 Scalar = str | int | float | bool | None
 
@@ -128,7 +130,7 @@ def add_generation(store: Store, generation: int, plan: bytes) -> bool:
 
 def record_run(store: Store, run_id: str, record: Mapping[str, object]) -> None:
     """Write, or write again, what a run did. It holds what was typed, so credentials are blacked out."""
-    store.put(f"{RUNS}/{run_id}{JSON}", scrub(json.dumps(record, indent=2, sort_keys=True)).encode())
+    store.put(f"{RUNS}/{run_id}{JSON}", json.dumps(scrubbed(record), indent=2, sort_keys=True).encode())
 
 
 def read_run(store: Store, run_id: str) -> dict[str, object] | None:
@@ -145,6 +147,20 @@ def read_runs(store: Store) -> Iterator[dict[str, object]]:
     for entry in store.names(RUNS):
         if entry.uri.endswith(JSON) and _is_done(record := json.loads(store.read(entry.uri))):
             yield record
+
+
+def begun(record: Mapping[str, object]) -> str:
+    """When a run began, in UTC; a record without it has it in its name, where a logical date may stand instead."""
+    try:
+        named = datetime.strptime(str(record["run_id"])[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).isoformat()
+    except ValueError:
+        named = ""
+    return str(record.get("began") or named)
+
+
+def now() -> str:
+    """What records call this moment."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _is_done(record: Mapping[str, object]) -> bool:

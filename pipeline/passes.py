@@ -30,14 +30,17 @@ from pipeline.standstill import StandstillError
 from pipeline.stitching import Making
 from pipeline.storage import Store
 from pipeline.tally import Tally, Watch
+from pipeline.unfinished import UnfinishedError
 
 CHANCES = 2
 """Careful passes that a recording may be lost in."""
 DRIVERS = 2
 """Drivers that may die over a shard before it is read with care from the start."""
+STANDSTILLS = 3
+"""Passes one after the other that may come to a standstill before anything has arrived."""
 
 
-class OutageError(Exception):
+class OutageError(UnfinishedError):
     """The storage failed for the whole of a pass. What is committed stands; the same command goes on."""
 
 
@@ -72,14 +75,24 @@ class Passes:
         tally = Tally(arrivals=gathering.arrivals, readers=self.resources.readers)
         lost: Counter[tuple[str, int]] = Counter()
         suspects = {shard for shard, times in self.lease.inherited.items() if times >= DRIVERS}
-        careful = False
+        careful, still = False, 0
         while missing := missing_shards(self.store):
             finished = tally.shards
             tally.passes += 1
             tell(f"pass {tally.passes} over {len(missing):,} shards")
             tally.retries += len(missing) if careful else 0
             tally.missing = tally.missing or sum(weight(place) for _, place in missing.values())
-            if self._stood_still(missing, suspects, gathering, tally, careful):
+            before = gathering.arrivals.total()
+            try:
+                self._all(missing, suspects, gathering, tally, careful)
+            except StandstillError as error:  # nobody's fault: the cluster has no room for what is left
+                still = 0 if gathering.arrivals.total() > before else still + 1
+                if still == STANDSTILLS:
+                    raise UnfinishedError(
+                        f"{error}, {still} times in a row, and nothing was heard between. What is committed stands; "
+                        f"the same command goes on when the cluster has nodes for it"
+                    ) from error
+                tell(f"{error}: beginning anew with what is missing", level=logging.WARNING)
                 continue
             if gathering.outages and tally.shards == finished:
                 raise OutageError(next(iter(gathering.outages.values())))
@@ -89,25 +102,19 @@ class Passes:
             self.watch(tally)
         return tally
 
-    def _stood_still(
+    def _all(
         self,
         missing: Mapping[str, tuple[int, Place]],
         suspects: Collection[str],
         gathering: Gathering,
         tally: Tally,
         careful: bool,
-    ) -> bool:
-        """One pass. Whether it came to a standstill, and not at its start: then what is left is nobody's fault."""
-        before = sum(gathering.arrivals.values())
+    ) -> None:
+        """One pass; what is suspected comes last and is read with care."""
         doubtful = {} if careful else {s: p for s, p in missing.items() if s in suspects}
-        try:
-            self._pass({s: p for s, p in missing.items() if s not in doubtful}, gathering, tally, careful)
-            if doubtful:
-                self._pass(doubtful, gathering, tally, careful=True)
-        except StandstillError as error:
-            tell(f"{error}: beginning anew with what is missing", level=logging.WARNING)
-            return sum(gathering.arrivals.values()) > before
-        return False
+        self._pass({s: p for s, p in missing.items() if s not in doubtful}, gathering, tally, careful)
+        if doubtful:
+            self._pass(doubtful, gathering, tally, careful=True)
 
     def _pass(
         self, missing: Mapping[str, tuple[int, Place]], gathering: Gathering, tally: Tally, careful: bool
@@ -118,11 +125,11 @@ class Passes:
         work = (self._work(generation, place, gathering) for generation, place in missing.values())
         rules = replace(self.rules, apart=careful)
         for table in flow.heard(work, rules, self.device, self.resources, self.at_once):
-            tally.take(table)
+            tally.take(table, self.making.sample_rate)
             for whole in gathering.take(table):
                 self._commit(whole, *missing[whole.shard], tally)
                 tally.written += weight(missing[whole.shard][1])
-            self.lease.mark({shard: self.lease.inherited.get(shard, 0) + 1 for shard in gathering.open})
+            self.lease.mark(gathering.open)
             places = {shard: missing[shard][1] for shard in gathering.open if shard in missing}
             ahead = sum(weight(place) * gathering.share(shard, place.rows) for shard, place in places.items())
             tally.done, tally.open, tally.standing = tally.written + ahead, len(gathering.open), Watchman.latest
@@ -141,6 +148,7 @@ class Passes:
 
     def _commit(self, whole: Whole, generation: int, place: Place, tally: Tally) -> None:
         self.lease.check()
+        self.lease.acquit(whole.shard)
         stamp = Stamp(self.fingerprint, self.making.run_id, generation)
         began = time.monotonic()
         ended = commit(self.store, whole.shard, whole.table, whole.expected | planned(whole, place), stamp)

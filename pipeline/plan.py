@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from pipeline.inputs import commonvoice, containers, folder, kaldi, lhotse, nemo
 from pipeline.inputs.catalogue import versioned
+from pipeline.inputs.earlier import Earlier
 from pipeline.inputs.found import FORMATS, Found, PlanError, Planner, PlanRules
 from pipeline.inputs.look import UnknownError, look
+from pipeline.inputs.naming import named
 from pipeline.inputs.paths import folder_of, name_of, plain
 from pipeline.inputs.rows import Row, table
-from pipeline.inputs.seen import Seen, named
 from pipeline.storage import StoreError
 
 PLANNERS: Mapping[str, Planner] = {
@@ -37,10 +38,11 @@ LONGEST_SLUG = 60
 """Letters of a shard's name that tell what is in it."""
 
 
-def plan(inputs: Sequence[str], rules: PlanRules = DEFAULT) -> Iterator[pa.Table]:
+def plan(inputs: Sequence[str], rules: PlanRules = DEFAULT, before: Earlier | None = None) -> Iterator[pa.Table]:
     """Yield the shards of the inputs, a table of the plan's columns each.
 
-    What is wrong with the set-up is raised here, before the first one, with every reason at once.
+    What is wrong with the set-up is raised here, before the first one, with every reason at once. What plans `before`
+    have named keeps its name.
     """
     problems = list(_wrong(inputs, rules))
     rules = replace(rules, roots=tuple(_roots(rules, problems)))
@@ -52,7 +54,7 @@ def plan(inputs: Sequence[str], rules: PlanRules = DEFAULT) -> Iterator[pa.Table
             problems.append(str(problem))
     if problems:
         raise PlanError(problems)
-    return shards_of(named(chain.from_iterable(begun), Seen()), rules)
+    return shards_of(named(chain.from_iterable(begun), before), rules)
 
 
 def _wrong(inputs: Sequence[str], rules: PlanRules) -> Iterator[str]:

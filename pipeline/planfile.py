@@ -6,6 +6,7 @@ So a worker reads the rows of one shard without the rest, and nobody holds the c
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import BinaryIO
 
 import numpy as np
@@ -14,9 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.inputs.containers import ROWS
+from pipeline.inputs.earlier import Earlier, Form, prefix
 from pipeline.inputs.found import PlanRules
 from pipeline.inputs.rows import Row, key, unpacked
-from pipeline.inputs.seen import Seen
 from pipeline.plan import shards_of
 from pipeline.schema import PLAN
 
@@ -50,6 +51,19 @@ class Promise:
     shard: str
     recordings: int
     container: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A shard that is a part of a container, or all of it."""
+
+    shard: str
+    container: int
+    """Eight bytes for the container,"""
+    part: int
+    """and for this part of it."""
+    first: bool
+    """Whether the container begins with it."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,21 @@ def _counted(plan: pq.ParquetFile, group: int) -> Iterator[Promise]:
             yield Promise(box["shard"], rows, container=True)
 
 
+def parts(file: BinaryIO) -> Iterator[Part]:
+    """Yield the shards that are of containers."""
+    with pq.ParquetFile(file, pre_buffer=False) as plan:
+        for group in range(plan.num_row_groups):
+            if plan.read_row_group(group, ["recording_id"])["recording_id"].null_count:
+                table = plan.read_row_group(group)
+                boxes = table.filter(pc.is_null(table["recording_id"]))
+                yield from map(_part, boxes["shard"].to_pylist(), (row for _, row in unpacked(boxes)))
+
+
+def _part(shard: str, row: Row) -> Part:
+    whole, stretch = (prefix(row), row.uri), (row.begin_byte, row.end_byte, row.row_group)
+    return Part(shard, key(*whole), key(*whole, *stretch), not row.begin_byte and not row.row_group)
+
+
 def shard_rows(file: BinaryIO, place: Place) -> pa.Table:
     """The rows of one shard."""
     with pq.ParquetFile(file, pre_buffer=False) as plan:
@@ -162,39 +191,34 @@ def read_plan(file: BinaryIO) -> Iterator[pa.Table]:
                 yield table.slice(first, end - first)
 
 
-def new_or_changed(previous: Iterable[BinaryIO], current: Iterable[pa.Table], rules: PlanRules) -> Iterator[pa.Table]:
-    """Yield shards of what no earlier plan holds, or holds in another version; `rules.generation` names them."""
-    planned, ids, owners = Seen(), Seen(), Seen()
-    for file in previous:
-        for table in read_plan(file):
-            rows = list(unpacked(table))
-            planned.take([_content(row) for _, row in rows])
-            ids.take([key(row.recording_id) for _, row in rows if row.recording_id is not None])
-            owners.take([_owner(row) for _, row in rows if row.recording_id is not None])
-    return shards_of(_unplanned(current, planned, ids, owners), rules)
+def earlier(plans: Iterable[BinaryIO]) -> Earlier:
+    """What plans hold, the oldest first."""
+    return Earlier(rows for file in plans for rows in _rows(file))
 
 
-def _unplanned(current: Iterable[pa.Table], planned: Seen, ids: Seen, owners: Seen) -> Iterator[tuple[str, Row]]:
-    for table in current:
-        rows = list(unpacked(table))
-        known = planned.has(np.array([_content(row) for _, row in rows], np.uint64))
-        yield from ((form, _own(row, ids, owners)) for (form, row), old in zip(rows, known, strict=True) if not old)
+def _rows(file: BinaryIO) -> Iterator[list[Row]]:
+    with pq.ParquetFile(file, pre_buffer=False) as plan:
+        for group in range(plan.num_row_groups):
+            yield [row for _, row in unpacked(plan.read_row_group(group))]
 
 
-def _own(row: Row, ids: Seen, owners: Seen) -> Row:
-    """The row, with another id where its own belongs to another recording of an earlier plan."""
-    if row.recording_id is None:
-        return row
-    taken = ids.has(np.array([key(row.recording_id)], np.uint64))[0]
-    same = owners.has(np.array([_owner(row)], np.uint64))[0]
-    return row if same or not taken else row._replace(recording_id=f"{row.recording_id}~{_owner(row):016x}"[:-8])
+def new_or_changed(before: Earlier, current: Iterable[pa.Table], rules: PlanRules) -> Iterator[pa.Table]:
+    """Yield shards of what no earlier plan holds, or held in another version last; `rules.generation` names them."""
+    return shards_of(_unplanned(before, current), rules)
 
 
-def _content(row: Row) -> int:
-    """What must be the same for a row to be done already."""
-    part = (row.begin_byte, row.row_group, row.begin, row.duration, row.channel)
-    return key(row.uri, *part, row.version, row.reference, row.recording_id if row.error else None)
+def _unplanned(before: Earlier, current: Iterable[pa.Table]) -> Iterator[Form]:
+    """A container is read again as a whole: it may have been parted elsewhere."""
+    for container, tables in groupby(current, _container):
+        rows = (list(unpacked(table)) for table in tables)
+        if container is None:
+            for part in rows:
+                yield from (row for row, old in zip(part, before.unchanged(part), strict=True) if not old)
+        elif not before.holds(whole := list(chain.from_iterable(rows))):
+            yield from whole
 
 
-def _owner(row: Row) -> int:
-    return key(row.recording_id, row.uri, row.begin, row.duration, row.channel)
+def _container(table: pa.Table) -> tuple[str, str] | None:
+    """Which container a shard is of; None for recordings."""
+    _, row = next(unpacked(table.slice(0, 1)))
+    return None if row.recording_id is not None else (row.uri, prefix(row))

@@ -18,7 +18,10 @@ IN_FLIGHT = 2
 
 
 def conduct(resources: Resources, in_hand: int) -> None:
-    """Tell the engine how to go about it. In either pool a block is what one call yields: a batch is never split."""
+    """Tell the engine how to go about it, for as long as `machines.cluster` stands.
+
+    In either pool a block is what one call yields: a batch is never split.
+    """
     context = DataContext.get_current()
     context.target_max_block_size = context.target_min_block_size = 1
     context.max_errored_blocks = -1

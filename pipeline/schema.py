@@ -92,6 +92,8 @@ class Segment:
     """Samples of the recording that it answers for; the rest is context."""
     total: int
     """Samples of the recording so far; of the whole recording where `last`."""
+    fresh: int
+    """How many of these are counted in no segment before: windows overlap."""
     samples: Samples = field(repr=False)
     """At the model's rate; empty where it failed, and where nothing can be heard: digital silence."""
     failure: Failure | None = None

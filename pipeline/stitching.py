@@ -1,7 +1,7 @@
 """The pieces of a recording, heard apart, as one row of the table.
 
 A word belongs to the piece in whose core its middle lies. Two pieces hear the words at their common edge a little
-differently: one that both claim is taken once, one that neither claims is not lost.
+differently: of one that both claim the surer hearing is taken, one that neither claims is not lost.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ class Texts:
         """Text, and segments between pauses."""
         words = joined(pieces)
         text = pieces[0].text or "" if len(pieces) == 1 else " ".join(word.text for word in words)
-        if not text:
+        if not text.strip():
             return {"status": EMPTY, "text": "", "segments": []}
         segments = [_segment(group, making.sample_rate) for group in grouped(words, making)]
         return {"status": OK, "text": text, "confidence": _mean(words), "segments": segments}
@@ -105,21 +105,22 @@ def joined(pieces: Sequence[Piece]) -> list[Word]:
     return words
 
 
-def _over_the_edge(words: Sequence[Word], left: Piece, right: Piece, mine: list[Word]) -> list[Word]:
+def _over_the_edge(words: list[Word], left: Piece, right: Piece, mine: list[Word]) -> list[Word]:
     edge = right.core[0]
-    if words and mine and _same(words[-1], mine[0]):
+    if words and mine and _overlap(words[-1], mine[0]):
+        words[-1] = _surer(words[-1], mine[0])
         return mine[1:]
     unclaimed = [word for word in left.words if word.middle >= edge][:1]
     spurned = [word for word in right.words if word.middle < edge][-1:]
     if unclaimed and spurned and _overlap(unclaimed[0], spurned[0]):
         known = [*words[-1:], *mine[:1]]
         if not any(_overlap(unclaimed[0], word) for word in known):
-            return [max(unclaimed[0], spurned[0], key=lambda word: word.confidence), *mine]
+            return [_surer(unclaimed[0], spurned[0]), *mine]
     return mine
 
 
-def _same(one: Word, other: Word) -> bool:
-    return one.text == other.text and _overlap(one, other)
+def _surer(one: Word, other: Word) -> Word:
+    return max(one, other, key=lambda word: word.confidence)
 
 
 def _overlap(one: Word, other: Word) -> bool:

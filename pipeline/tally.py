@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import gauges
 from pipeline.gauges import Gauge, Gauges
@@ -37,8 +38,10 @@ class Tally:
     """Rows by status."""
     seconds: float = 0.0
     """Of audio, in finished shards."""
+    audio: float = 0.0
+    """Seconds of audio that are behind the models, in open shards, too."""
     heard: float = 0.0
-    """Seconds that models have heard."""
+    """Seconds that models have heard: pieces overlap at cuts, and what was lost is heard again."""
     room: float = 0.0
     """Seconds that they would have heard without padding taken off."""
     batches: int = 0
@@ -89,16 +92,17 @@ class Tally:
 
     @property
     def hourly_cost(self) -> float | None:
-        """What an hour of audio has cost so far; None where no prices are known, or nothing is heard."""
-        return 3600 * self.cost / self.heard if self.cost and self.heard else None
+        """What an hour of audio has cost so far; None where no prices are known, or nothing is done."""
+        return per_hour(self.cost, self.audio)
 
     @property
     def share(self) -> float:
         """The part of the run that is done, as far as is known."""
         return min(1.0, self.done / self.missing) if self.missing else 0.0
 
-    def take(self, heard: pa.Table) -> None:
-        """Count a table of heard segments."""
+    def take(self, heard: pa.Table, rate: int) -> None:
+        """Count a table of heard segments, of so many samples a second."""
+        self.audio += sum(fresh or 0 for fresh in pc.struct_field(heard["key"], "fresh").to_pylist()) / rate
         for seconds, padding in zip(heard["seconds"].to_pylist(), heard["padding"].to_pylist(), strict=True):
             self.heard += seconds
             self.room += seconds / (1 - padding)
@@ -109,6 +113,11 @@ class Tally:
             self.reading += effort["reading"]
             self.splits += effort["splits"]
             self.repeats += effort["retries"]
+
+
+def per_hour(cost: float | None, seconds: float) -> float | None:
+    """What an hour of audio cost; None where that is not known."""
+    return 3600 * cost / seconds if cost and seconds else None
 
 
 Watch = Callable[[Tally], None]
@@ -137,7 +146,8 @@ class Told:
 
 def _counts(tally: Tally) -> Iterator[tuple[Gauge, str, float]]:
     yield from ((gauges.RECORDINGS, status, tally.arrivals[status]) for status in STATUSES)
-    yield gauges.AUDIO, "", tally.heard
+    yield gauges.AUDIO, "", tally.audio
+    yield gauges.HEARD, "", tally.heard
     yield gauges.ROOM, "", tally.room
     yield gauges.BATCHES, "", tally.batches
     yield gauges.BUSY, "", tally.busy

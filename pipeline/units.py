@@ -7,7 +7,7 @@ table, and whoever goes on with the output uses them.
 import io
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -46,14 +46,18 @@ class Sample:
 class Clusters:
     """Speech to the numbers of centroids."""
 
-    output: str
-    """The URL of the job's output."""
+    output: str | None
+    """The URL of the job's output, where the centroids lie; None takes some that mean nothing."""
     layer: int | None = None
     """Whose frames are clustered; None is the encoder's output."""
     clusters: int = 100
     sample: Sample = Sample()
     stitch_units: Stitch | None = None
     """How pieces become a row; None keeps a unit for every frame."""
+
+    def rehearsed(self) -> "Clusters":
+        """The same work, in the same time, before anything is fitted."""
+        return replace(self, output=None)
 
     def flaws(self, model: SpeechModel) -> Iterator[str]:
         """A layer that it does not have."""
@@ -71,11 +75,9 @@ class Clusters:
 
     def hear(self, model: SpeechModel, batch: Padded, owners: Sequence[Row]) -> Sequence[Fields | Refused]:
         """The unit of each frame that a piece answers for."""
-        centroids = _centroids(self.output)
         rows = zip(model.vectors(batch, [self.layer]), owners, strict=True)
         return [
-            clip if isinstance(clip, Refused) else _fields(nearest(self._own(model, clip, owner), centroids))
-            for clip, owner in rows
+            clip if isinstance(clip, Refused) else self._fields(self._own(model, clip, owner)) for clip, owner in rows
         ]
 
     def fitted(self, store: Store) -> bool:
@@ -84,6 +86,7 @@ class Clusters:
 
     def fit(self, work: Sequence[Mapping[str, object]], rules: Rules, device: Device) -> str | None:
         """Fit and keep the centroids, on a worker; what is wrong with the sample, if something is."""
+        assert self.output is not None  # what is rehearsed is not fitted
         if device.device == "cpu":
             torch.set_num_threads(device.threads)
         model = load_model(device.model, device.dtype, device.device, allow_pickle=device.allow_pickle)
@@ -97,8 +100,11 @@ class Clusters:
         return None
 
     def _sampled(self, work: Sequence[Mapping[str, object]], rules: Rules, model: SpeechModel) -> Iterator[Tensor]:
-        """Frames of the first shards in the seed's order, until there is enough."""
-        reader, left = Reader(rules), self.sample.minutes * 60
+        """Frames of the first shards in the seed's order, until there is enough.
+
+        Everything is read with care: the sample is the same in every run, and so is a file in it that kills its reader.
+        """
+        reader, left = Reader(replace(rules, apart=True)), self.sample.minutes * 60
         for shard in random.Random(self.sample.seed).sample(list(work), len(work)):  # noqa: S311
             for batch in reader(pa.Table.from_pylist([dict(shard)], WORK)):
                 pieces = list(zip(clips(batch), keys(batch).to_pylist(), strict=True))
@@ -113,6 +119,10 @@ class Clusters:
 
     def _own(self, model: SpeechModel, clip: Sequence[Tensor], owner: Row) -> Tensor:
         return own_frames(model, self.layer, clip[0], owner)
+
+    def _fields(self, own: Tensor) -> Fields:
+        there = _stand_ins(self.clusters, own.shape[1]) if self.output is None else _centroids(self.output)
+        return _fields(nearest(own, there))
 
 
 @dataclass(frozen=True)
@@ -189,6 +199,11 @@ def _one_number(codes: Tensor, size: int) -> Tensor:
     for book in codes.T:
         unit = unit * size + book
     return unit
+
+
+@cache
+def _stand_ins(clusters: int, width: int) -> Tensor:
+    return torch.randn(clusters, width, generator=torch.Generator().manual_seed(0))
 
 
 @cache

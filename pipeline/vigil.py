@@ -13,6 +13,8 @@ import ray
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
+from pipeline.unfinished import UnfinishedError
+
 SOCKETS = Path("/proc/net/unix")
 """What listens on this machine."""
 EVERY = 0.5
@@ -24,8 +26,8 @@ WAKE = signal.SIGUSR2
 """Not Ctrl-C's signal: a shell lets its background jobs ignore that one."""
 
 
-class EngineLostError(Exception):
-    """The engine cannot go on. What is committed stands; the same command goes on."""
+class EngineLostError(UnfinishedError):
+    """The engine cannot go on."""
 
 
 @contextmanager

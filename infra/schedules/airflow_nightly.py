@@ -1,8 +1,8 @@
 """Airflow: a file for the DAGs folder. Each logical date is one run, and missed dates are caught up in order.
 
 It needs the `steno` command on the path of Airflow's workers and STENO_CONFIG, the file of options; nothing else of
-this project. Another run in the output (exit code 3) or an interruption is tried again; what cannot work (2) fails at
-once, without tries. For Airflow 3.3.
+this project. Another run in the output (exit code 3), storage or an engine that failed on the way (75) or an
+interruption (130) is tried again; what cannot work (2) fails at once, without tries. For Airflow 3.3.
 """
 
 import os

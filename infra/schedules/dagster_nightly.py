@@ -1,7 +1,8 @@
 """Dagster: a table of daily partitions; a partition is a logical date, and a missed one is filled like any other.
 
 It needs the `steno` command on the path and STENO_CONFIG, the file of options; nothing else of this project. Another
-run in the output (exit code 3) or an interruption is tried again; what cannot work (2) fails at once.
+run in the output (exit code 3), storage or an engine that failed on the way (75) or an interruption (130) is tried
+again; what cannot work (2) fails at once.
 """
 
 import os

@@ -17,6 +17,7 @@ NEVER = ("check", "test")
 """Extras that only who works on the project needs."""
 SHOWN = ("torch", "ray", "pyarrow")
 PURPOSES = {
+    "aws": "`ray up` on AWS",
     "azure": "az:// places",
     "cluster": "sending jobs to a cluster",
     "gs": "gs:// places",

@@ -1,7 +1,8 @@
 """The file that a recording's id names, below a folder and never outside it.
 
 An id may hold anything: `..`, a leading slash, a line break, a thousand letters. What a path cannot hold is spelled
-`%2E`, as in a URL, so two ids never share a file. An id's own slashes are folders.
+`%2E`, as in a URL, so two ids never share a file, as long as the file system tells capitals from small letters. An
+id's own slashes are folders.
 """
 
 import hashlib

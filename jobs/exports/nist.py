@@ -29,7 +29,7 @@ def rttm(recording: Spoken) -> str:
 
 
 def _words(voice: Voice) -> Iterator[Word]:
-    yield from (word for stretch in voice.stretches if stretch.timed for word in stretch.words)
+    yield from (word for stretch in voice.stretches for word in stretch.words if word.heard)
 
 
 def _channel(voice: Voice) -> int:

@@ -1,12 +1,14 @@
 """Files of many recordings, in pieces of a bounded size: a bucket takes a file whole, and a corpus fits no memory."""
 
 import io
+import re
 from collections.abc import Iterator
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.schema import TRANSCRIPT
 from pipeline.storage import Store
 
 TEXT_BYTES = 64 << 20
@@ -60,19 +62,20 @@ class Dataset:
     def __init__(self, full: int = TABLE_BYTES) -> None:
         self._full = full
         self._waiting: list[pa.Table] = []
-        self._schema: pa.Schema | None = None
         self.written = 0
 
     def add(self, table: pa.Table) -> None:
         """Append rows as they are."""
-        self._schema = table.schema.remove_metadata()
         self._waiting.append(table.replace_schema_metadata(None))
 
     def files(self, *, last: bool) -> Iterator[tuple[str, bytes]]:
-        """A file where enough has come together; in the end the card, too."""
-        if self._schema is not None and (self._nbytes >= self._full or (last and (self._waiting or not self.written))):
+        """A file where enough has come together; in the end one at least, and the card."""
+        if self._nbytes >= self._full or (last and (self._waiting or not self.written)):
             sink = io.BytesIO()
-            pq.write_table(pa.concat_tables(self._waiting), sink, compression="zstd")
+            schema = self._waiting[0].schema if self._waiting else TRANSCRIPT
+            with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+                if self._waiting:  # an empty group of rows is more than some readers can bear
+                    writer.write_table(pa.concat_tables(self._waiting))
             yield f"dataset/data/train-{self.written:05}.parquet", sink.getvalue()
             self._waiting, self.written = [], self.written + 1
         if last:
@@ -83,10 +86,9 @@ class Dataset:
         return sum(table.nbytes for table in self._waiting)
 
 
-def leftovers(store: Store, folder: str, written: int) -> Iterator[str]:
+def leftovers(store: Store, stem: str, ending: str, written: int) -> Iterator[str]:
     """Pieces of an earlier, larger export to the same place: read with the new ones, they would count twice."""
-    for entry in store.names(folder):
-        stem = entry.uri.rpartition("/")[2].partition(".")[0]
-        kind, _, number = stem.rpartition("-")
-        if kind in {"part", "train"} and number.isdigit() and int(number) >= written:
+    piece = re.compile(rf"{re.escape(stem)}-([0-9]{{5,}}){re.escape(ending)}")
+    for entry in store.names(stem.rpartition("/")[0]):
+        if (found := piece.fullmatch(entry.uri)) and int(found[1]) >= written:
             yield entry.uri

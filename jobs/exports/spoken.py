@@ -1,12 +1,14 @@
 """A recording as exports see it: its rows together, a voice for each channel, and texts on one line.
 
-Words without times share their segment's time by their letters: not every model gives times.
+Words without times share their segment's time by their letters: not every model gives times. Those and the words of a
+reference text that no token spells, whose times the table shares out between their neighbours, were not `heard`: fine
+for a screen, and nothing to score times by.
 """
 
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import cast
 
@@ -28,6 +30,8 @@ class Word:
     end: float
     """Seconds, never before the start."""
     confidence: float | None
+    heard: bool = True
+    """Whether the model gave its times; else they are shared out."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Stretch:
     words: tuple[Word, ...]
     """All of the text, in order of time."""
     timed: bool
-    """Whether the model gave the words' times."""
+    """Whether the table gives the words' times."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,16 @@ class Voice:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the recordings of a shard lie in their files."""
+
+    begins: Mapping[str, float] = field(default_factory=dict)
+    """Seconds into its file where each recording begins that is a part of one."""
+    inside: bool = False
+    """Whether they are members of tars or rows of Parquet files: then no file is called by their uris."""
+
+
+@dataclass(frozen=True)
 class Spoken:
     """A recording of which something can be written down."""
 
@@ -66,17 +80,19 @@ class Spoken:
     seconds: float
     begin: float | None
     """Seconds into the file where it starts, where it is a part of one."""
+    inside: bool
+    """Whether it is in a tar or a Parquet file."""
     voices: tuple[Voice, ...]
 
 
-def spoken(table: Iterable[pa.Table], begins: Mapping[str, float]) -> Iterator[Spoken]:
+def spoken(table: Iterable[pa.Table], origin: Origin) -> Iterator[Spoken]:
     """Yield the recordings of a shard; those that failed or were left out are not among them."""
     rows = (row for part in table for row in part.select(list(COLUMNS)).to_pylist() if row["status"] in (OK, EMPTY))
     for name, group in groupby(rows, key=lambda row: str(row["recording_id"])):
         together = list(group)
         seconds = max(_number(row["seconds"]) or 0.0 for row in together)
         voices = tuple(_voice(row) for row in together)
-        yield Spoken(name, str(together[0]["uri"]), seconds, begins.get(name), voices)
+        yield Spoken(name, str(together[0]["uri"]), seconds, origin.begins.get(name), origin.inside, voices)
 
 
 def one_line(text: object) -> str:
@@ -105,10 +121,11 @@ def _stretch(segment: Row) -> Stretch:
 
 
 def _word(word: Row) -> Word:
-    start, end = _number(word["start"]), _number(word["end"])
+    start, end = _seconds(word["start"]), _seconds(word["end"])
     if start is None or end is None:
         start = end = math.nan
-    return Word(one_line(word["word"]), start, max(start, end), _number(word["confidence"]))
+    heard = word.get("aligned") is not False
+    return Word(one_line(word["word"]), start, max(start, end), _number(word["confidence"]), heard)
 
 
 def _untimed(start: float, end: float, text: str) -> Stretch:
@@ -119,13 +136,19 @@ def shared(parts: list[str], start: float, end: float) -> Iterator[Word]:
     """Give each part its share of the time, by its letters."""
     each, at = (end - start) / max(1, sum(map(len, parts))), start
     for part in parts:
-        yield Word(part, at, at + each * len(part), None)
+        yield Word(part, at, at + each * len(part), None, heard=False)
         at += each * len(part)
 
 
 def _span(segment: Row) -> tuple[float, float]:
-    start = _number(segment["start"]) or 0.0
-    return start, max(start, _number(segment["end"]) or 0.0)
+    start = _seconds(segment["start"]) or 0.0
+    return start, max(start, _seconds(segment["end"]) or 0.0)
+
+
+def _seconds(value: object) -> float | None:
+    """No format has a time before the beginning."""
+    number = _number(value)
+    return None if number is None else max(0.0, number)
 
 
 def _number(value: object) -> float | None:

@@ -35,7 +35,8 @@ class Cue:
 def srt(recording: Spoken, layout: Layout) -> str:
     """SubRip; where there are several channels, each subtitle begins with its own."""
     several, blocks = len(recording.voices) > 1, []
-    for number, cue in enumerate(_cues(recording, layout, len("[0] ") if several else 0), 1):
+    widest = max(len(f"[{voice.channel}] ") for voice in recording.voices) if several else 0
+    for number, cue in enumerate(_cues(recording, layout, widest), 1):
         text = "\n".join(cue.lines).replace("-->", "->")
         mark = f"[{cue.channel}] " if several else ""
         blocks.append(f"{number}\n{_clock(cue.begin, ',')} --> {_clock(cue.end, ',')}\n{mark}{text}\n")

@@ -1,7 +1,10 @@
 """JSON and CSV: WhisperX's file of a recording, a line of a NeMo manifest, a line of a table.
 
 A NeMo manifest's `text` is what the model read: that is what a training or a scoring with it expects. What the input
-says was said is beside it as `reference`.
+says was said is beside it as `reference`. It names files: of what lies inside a tar or a Parquet file it says nothing.
+
+A cell of the CSV file is what the table holds, letter by letter: no NUL is dropped, and no quote is put before what a
+spreadsheet would take for a formula (`=`, `+`, `-`, `@`), as that would be another text to whoever scores it.
 """
 
 import csv
@@ -37,7 +40,12 @@ def whisperx(recording: Spoken) -> str:
 
 
 def nemo(recording: Spoken) -> str:
-    """A line for each voice that said something or nothing; `offset` where the recording is a part of a file."""
+    """A line for each voice that said something or nothing; `offset` where the recording is a part of a file.
+
+    Where channels were read apart, `channel` says whose line it is: NeMo must be told to take that one.
+    """
+    if recording.inside:
+        return ""
     return "".join(f"{_json(_entry(recording, voice))}\n" for voice in recording.voices)
 
 
@@ -57,7 +65,7 @@ def _segment(part: Stretch, speaker: Mapping[str, str]) -> dict[str, object]:
 
 
 def _word(word: Word) -> dict[str, object]:
-    score = {} if word.confidence is None else {"score": round(word.confidence, 4)}
+    score = {} if word.confidence is None or not word.heard else {"score": round(word.confidence, 4)}
     return {"word": word.text, "start": word.start, "end": word.end, **score}
 
 
@@ -80,9 +88,14 @@ def _flat(row: Mapping[str, object]) -> list[object]:
 
 
 def _cells(rows: Iterable[Iterable[object]]) -> str:
+    return "".join(map(_line, rows))
+
+
+def _line(cells: Iterable[object]) -> str:
+    """Before Python 3.13 only what is in the terminator is quoted, and a lone carriage return ends a line, too."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _json(value: object) -> str:

@@ -83,8 +83,8 @@ def confidence_chart(bins: Bins) -> str:
 
 def rates_chart(name: str, bins: Bins) -> str:
     """How wrong recordings are; what is exactly right, and what is wrong more than once a word, by themselves."""
-    below = ["0", *(f"\u2264{edge:.0%}" for edge in bins.edges[2:-2]), "", ">100%"]
-    return _bars(name, bins, lambda place: below[place], 0.43)
+    told = ["0%", *(f"<{edge:.0%}" for edge in bins.edges[2:-2]), "100%", ">100%"]
+    return _bars(name, bins, lambda place: told[place], 0.43)
 
 
 def trust_chart(trust: Trust) -> str:

@@ -23,6 +23,7 @@ from jobs.page.listening import Sound
 from jobs.page.timeline import Line, Spot, band
 from jobs.summary import clock, query
 from pipeline.output import Identity
+from pipeline.tally import per_hour
 
 HERE = Path(__file__).parent
 
@@ -122,7 +123,7 @@ def _figures(contents: Contents) -> Iterator[Figure]:
         idle = "" if run.idle is None else f"; models waited {run.idle:.0%} of their time"
         yield Figure("Padding", f"{run.padding:.1%}", f"of what models heard{idle}")
         if run.cost is not None:
-            hourly = 3600 * run.cost / run.audio_seconds if run.audio_seconds else 0.0
+            hourly = per_hour(run.cost, run.audio_seconds) or 0.0
             cost = f"{run.cost:,.2f}" if run.cost >= 1 else f"{run.cost:.2g}"
             yield Figure("Cost", cost, f"{hourly:.3g} for an hour of audio, in the given prices' unit")
     failed = found.counts["failed"]

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from pipeline.output import read_runs
+from pipeline.output import begun, read_runs
 from pipeline.storage import Store
 
 FEWEST = 3
@@ -16,6 +15,8 @@ class Run:
     """What a run did."""
 
     run_id: str
+    began: str
+    """UTC, to the minute."""
     rows: int
     audio_seconds: float
     wall_seconds: float
@@ -26,14 +27,6 @@ class Run:
     """In the unit of the prices that were given."""
     course: tuple[Mapping[str, float], ...]
     """What was done by when: sums, by their names in `pipeline.course.Sample`."""
-
-    @property
-    def began(self) -> str:
-        """As its name tells."""
-        try:
-            return f"{datetime.strptime(self.run_id[:16], '%Y%m%dT%H%M%SZ').replace(tzinfo=UTC):%Y-%m-%d %H:%M} UTC"
-        except ValueError:
-            return self.run_id
 
     @property
     def speed(self) -> float:
@@ -56,13 +49,14 @@ class Run:
 def runs(store: Store) -> list[Run]:
     """Every run that did something, oldest first."""
     found = [_run(record) for record in read_runs(store)]
-    return sorted((run for run in found if run.rows), key=lambda run: run.run_id)
+    return sorted((run for run in found if run.rows), key=lambda run: (run.began, run.run_id))
 
 
 def _run(record: Mapping[str, object]) -> Run:
     counts, course = record.get("counts"), record.get("course")
     return Run(
         run_id=str(record["run_id"]),
+        began=begun(record)[:16].replace("T", " "),
         rows=sum(counts.values()) if isinstance(counts, dict) else 0,
         audio_seconds=_number(record, "audio_seconds"),
         wall_seconds=_number(record, "wall_seconds"),

@@ -66,7 +66,7 @@ class Track:
         self._recording, self._choice = replace(recording, audio=None), choice
         self._resampler = Resampler(choice.rate, rules.sample_rate)
         self._cutter = _cutter(rules)
-        self._index = self._frames = 0
+        self._index = self._frames = self._counted = 0
 
     @property
     def seconds(self) -> float:
@@ -95,10 +95,11 @@ class Track:
         return self._made(piece, None)
 
     def _made(self, piece: Piece, failure: Failure | None) -> Segment:
-        self._index += 1
+        total = piece.core[1]
+        self._index, self._counted, fresh = self._index + 1, total, total - self._counted
         return Segment(
             self._recording, self._choice.channel, self._choice.channels, self._index - 1, piece.last,
-            piece.start, piece.core, piece.core[1], piece.samples, failure,
+            piece.start, piece.core, total, fresh, piece.samples, failure,
         )  # fmt: skip
 
     def _refuse_infinite(self, samples: Samples) -> None:

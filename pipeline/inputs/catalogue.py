@@ -1,7 +1,8 @@
 """Sizes and versions of what a manifest names: its folder is listed once, not asked object by object.
 
-Twenty-four bytes per object. A folder with more objects than the rules allow is left unlisted, and its recordings have
-no version: they count as changed when the manifest tells something else of them.
+Twenty-four bytes per object. A folder with more objects than the rules allow is left unlisted, as is one that may not
+be listed, and its recordings have no version: they count as changed when the manifest tells something else of them. An
+outage of the storage is raised.
 """
 
 from array import array
@@ -25,7 +26,9 @@ class Catalogue:
                 keys.append(key(entry.uri))
                 sizes.append(entry.size)
                 versions.append(key(entry.version))
-        except StoreError:
+        except StoreError as error:
+            if not error.lasting:
+                raise
             del keys[:], sizes[:], versions[:]  # who may read but not list, has no versions
         if len(keys) > most:
             del keys[:], sizes[:], versions[:]

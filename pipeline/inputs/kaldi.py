@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from pipeline.inputs.found import Found, PlanRules
-from pipeline.inputs.lines import Line, lines
+from pipeline.inputs.lines import Line, lines, texts
 from pipeline.inputs.nemo import seconds, unreadable
 from pipeline.inputs.paths import exists, folder_of, resolve
 from pipeline.inputs.rows import Json, Row, extra_of, key
@@ -33,10 +33,9 @@ def rows(found: Found) -> Iterator[tuple[str, Row]]:
 
 def _spooled(uri: str) -> Spool:
     spool = Spool()
-    for line in lines(uri):
-        if not line.failure:
-            name, rest = _split(line.text)
-            spool.add(key(name), f"{name} {rest}")
+    for text in texts(uri):
+        name, rest = _split(text)
+        spool.add(key(name), f"{name} {rest}")
     return spool
 
 

@@ -10,7 +10,7 @@ from pipeline.inputs.found import Found, PlanRules
 from pipeline.inputs.lines import Line, fields, lines
 from pipeline.inputs.nemo import seconds, unreadable
 from pipeline.inputs.paths import first_entry, folder_of, name_of, resolve
-from pipeline.inputs.rows import Json, Row, extra_of, is_text
+from pipeline.inputs.rows import Json, Row, extra_of, is_text, readable
 from pipeline.schema import Failure
 
 FORM, SHAR = "lhotse", "shar"
@@ -51,7 +51,7 @@ def told(cut: Mapping[str, Json]) -> tuple[str | None, str | None]:
     rest: dict[str, Json] = {name: value for name, value in cut.items() if name not in KNOWN}
     first = spoken[0] if len(spoken) == 1 else {}
     rest |= {name: first[name] for name in ("speaker", "language", "gender", "custom") if first.get(name) is not None}
-    return " ".join(texts) if texts else None, extra_of(rest, ())
+    return readable(" ".join(texts)) if texts else None, extra_of(rest, ())
 
 
 def _list(value: Json) -> list[Json]:
@@ -73,7 +73,7 @@ def _row(line: Line, cut: Mapping[str, Json], uri: str, rules: PlanRules) -> Row
     if not name:
         return Failure("BadLine", "plan", f"the cut of line {line.number} has no id")
     reference, extra = told(cut)
-    alone = channel if isinstance(channel, int) and 0 <= channel < CHANNELS else None
+    alone = channel if type(channel) is int and 0 <= channel < CHANNELS else None
     return Row(name, str(place), begin=begin, duration=duration, channel=alone, reference=reference, extra=extra)  # type: ignore[arg-type]
 
 
@@ -85,6 +85,8 @@ def _place(cut: Mapping[str, Json], uri: str, rules: PlanRules) -> str | Failure
     kind, source = sources[0].get("type"), str(sources[0].get("source"))
     if kind == "command":
         return Failure("PipedCommand", "plan", f"{source!r} is a command, and commands of an input are never run")
+    if not is_text(source):
+        return Failure("BadPath", "plan", f"{source!r} is no name of a file")
     if kind not in ("file", "url"):
         return Failure("Unsupported", "plan", f"audio of the type {kind!r} is not read here")
     return resolve(source, folder_of(uri), rules.roots)

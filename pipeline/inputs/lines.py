@@ -1,4 +1,7 @@
-"""Text that comes line by line, compressed or not; a line that cannot be read is a line that says so."""
+"""Text that comes line by line, compressed or not; a line that cannot be read is a line that says so.
+
+An outage of the storage is none: it is raised, for a text that was read in part must not pass for a whole one.
+"""
 
 import gzip
 import json
@@ -6,11 +9,14 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 from pipeline.inputs.rows import Json
+from pipeline.log import NOTICE, tell
 from pipeline.schema import Failure
 from pipeline.storage import StoreError, open_input
+from pipeline.stores.errors import BROKEN
 
 BRACKETS = re.compile(r"[][{}]")
 DEEPEST = 200
@@ -37,8 +43,32 @@ def lines(uri: str) -> Iterator[Line]:
             for number, raw in enumerate(_raw(_unpacked(file)), 1):
                 if raw.strip():
                     yield _line(number, raw)
-        except (EOFError, gzip.BadGzipFile, zlib.error, StoreError, OSError) as error:
-            yield Line(number + 1, "", Failure("Truncated", "plan", f"{uri} ends at line {number}: {error}"))
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            yield _end(uri, number, error)
+        except (StoreError, OSError) as error:
+            if isinstance(error, StoreError) and error.lasting:
+                yield _end(uri, number, error)
+                return
+            kind = error.kind if isinstance(error, StoreError) else BROKEN
+            raise StoreError(kind, f"{uri} was read to line {number} and no further: {error}") from error
+
+
+def texts(uri: str) -> Iterator[str]:
+    """Yield the lines that can be read, of a file that says more about recordings; the others are counted and told."""
+    lost, why = 0, ""
+    for line in lines(uri):
+        if line.failure is None:
+            yield line.text
+        else:
+            lost, why = lost + 1, why or line.failure.message
+    if lost:
+        note(f"{uri}: lines that cannot be read and are passed over: {lost:,} ({why})")
+
+
+@lru_cache(maxsize=256)
+def note(message: str) -> None:
+    """Tell a person, once: an input is looked into before the start, and read again for the plan."""
+    tell(message, level=NOTICE)
 
 
 def fields(line: Line) -> Mapping[str, Json] | Failure:
@@ -63,6 +93,10 @@ def nesting(text: str) -> int:
         depth += 1 if bracket in "[{" else -1
         deepest = max(deepest, depth)
     return deepest
+
+
+def _end(uri: str, number: int, error: Exception) -> Line:
+    return Line(number + 1, "", Failure("Truncated", "plan", f"{uri} ends at line {number}: {error}"))
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO:

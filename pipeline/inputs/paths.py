@@ -61,7 +61,7 @@ def name_of(place: str) -> str:
 
 def within(place: str, root: str) -> str | None:
     """The path below the root, or None where it lies elsewhere."""
-    below = root.rstrip("/") + "/"
+    below = root if root == "/" else f"{root}/"
     if place.startswith("file://"):  # how storage spells a name that is not UTF-8
         below = f"file://{quote(below)}"
     return place[len(below) :] if place.startswith(below) else None
@@ -92,11 +92,20 @@ def _joined(written: str, folder: str) -> str:
     scheme, mark, rest = folder.partition("://")
     if written.startswith("/"):
         return posixpath.normpath(written)
-    return f"{scheme}://{_normal(f'{rest}/{written}')}" if mark else posixpath.normpath(f"{folder}/{written}")
+    if mark:
+        return f"{scheme}://{_normal(f'{rest}/{posixpath.normpath(written)}')}"
+    return posixpath.normpath(f"{folder}/{written}")
 
 
 def _normal(path: str) -> str:
-    return posixpath.normpath("/" + path).lstrip("/")
+    """A key of a bucket without dots. Two slashes are not one: between them is a part of the key, without a name."""
+    kept: list[str] = []
+    for part in path.strip("/").split("/"):
+        if part == "..":
+            kept = kept[:-1]
+        elif part != ".":
+            kept.append(part)
+    return "/".join(kept)
 
 
 def _refused(kind: str, message: str) -> Failure:

@@ -3,15 +3,15 @@
 A row with a `recording_id` is a recording. One without is a container: what is in it is known when it is read.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
 
 from pipeline.schema import PLAN
-from pipeline.stores.errors import scrub
+from pipeline.stores.errors import scrub, scrubbed
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -20,11 +20,15 @@ REFERENCES = ("text", "sentence", "normalized_text", "transcript", "transcriptio
 
 AUDIO = frozenset(
     {
-        *("wav", "wave", "flac", "mp3", "mp2", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "aac", "webm", "mka", "mkv"),
-        *("aif", "aiff", "aifc", "au", "snd", "caf", "w64", "rf64", "sph", "nist", "amr", "3gp", "wma", "mov"),
+        *("wav", "wave", "bwf", "rf64", "w64", "flac", "mp3", "mp2", "m2a", "mpa", "ogg", "oga", "opus", "spx", "m4a"),
+        *("m4b", "m4r", "aac", "ac3", "eac3", "ec3", "amr", "awb", "wma", "ape", "tta", "wv", "aif", "aiff", "aifc"),
+        *("au", "snd", "caf", "sph", "nist", "8svx", "svx", "avr", "paf", "pvf", "sds", "sf", "voc", "wve", "xi"),
+        *("mp4", "m4v", "f4v", "isma", "ismv", "mj2", "mov", "3gp", "3g2", "webm", "mka", "mkv", "mk3d", "ogv"),
+        *("asf", "wmv", "avi", "flv", "m2t", "m2ts"),
     }
 )
-"""Name endings of audio, and of films that hold some."""
+"""Name endings of audio, and of films that hold some. What others use for something else is left out, though it may be
+audio: `htk` (features), `iff` (pictures), `mat` (matrices), `mpc`, `raw`, `mts` and `ts` (source text)."""
 
 
 class Row(NamedTuple):
@@ -84,16 +88,16 @@ def extra_of(fields: Mapping[str, Json], known: Iterable[str]) -> str | None:
     rest = {name: value for name, value in fields.items() if name not in known}
     if not rest:
         return None
-    text = json.dumps(rest, ensure_ascii=False, default=str)
+    text = json.dumps(scrubbed(rest), ensure_ascii=False, default=str)
     if "NaN" in text or "Infinity" in text:
         text = json.dumps(json.loads(text, parse_constant=str), ensure_ascii=False)
-    return scrub(readable(text))
+    return readable(text)
 
 
 def key(*parts: str | float | None) -> int:
     """Eight bytes that stand for the parts."""
-    text = "\0".join("" if part is None else str(part) for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    text = "\0".join(["" if part is None else str(part) for part in parts])
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def table(shard: str, form: str, rows: Sequence[Row]) -> pa.Table:

@@ -1,9 +1,11 @@
 """Members of a tar that a NeMo manifest names.
 
 The tar is read once, front to back. A member whose turn has not come is remembered by its place, not by its bytes, and
-fetched when it has.
+fetched when it has. NeMo writes a file of several segments once, and names all segments but the first as if they were
+members: `call-sub1.wav` is another part of `call.wav`.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,12 +14,14 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from pipeline.schema import Failure, Recording, Span
-from pipeline.sources.blame import blame
+from pipeline.sources.blame import blame, reading
 from pipeline.sources.fetch import fetched
 from pipeline.sources.loose import placed, planned
 from pipeline.sources.webdataset import content
 from pipeline.storage import StoreError, open_input
 from pipeline.tars import Member, TarError, members
+
+SUB = re.compile(r"-sub[0-9]+(?=(\.[^./]*)?$)")
 
 
 def read(rows: pa.Table) -> Iterator[Recording]:
@@ -31,7 +35,7 @@ def _read(rows: pa.Table) -> Iterator[Recording]:
     places: dict[str, Member] = {}
     failure = Failure("NotFound", "sources", f"{tar} has no such member")
     try:
-        with open_input(tar) as file:
+        with reading(tar), open_input(tar) as file:
             for member in members(file):
                 places.setdefault(member.name, member)
                 if turns and turns[0][0] == member.name:
@@ -40,6 +44,8 @@ def _read(rows: pa.Table) -> Iterator[Recording]:
                         yield _of(turns.popleft()[1], member, sound)
                 while turns and (known := places.get(turns[0][0])):
                     yield _of(turns.popleft()[1], known, _span(tar, known))
+        # only at the end is it known that no member is really called so
+        turns = deque((name if name in places else SUB.sub("", name), recording) for name, recording in turns)
     except TarError as error:
         failure = Failure("Truncated", "sources", f"{tar}: {error.message}")
     except StoreError as error:

@@ -12,7 +12,7 @@ from pipeline.inputs.containers import audio_columns
 from pipeline.inputs.paths import folder_of, resolve
 from pipeline.inputs.rows import Json, extra_of
 from pipeline.schema import Failure, Recording, Span
-from pipeline.sources.blame import blame
+from pipeline.sources.blame import blame, reading
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import fetched
 from pipeline.storage import StoreError, open_input
@@ -31,7 +31,11 @@ def read(rows: pa.Table) -> Iterator[Recording]:
 def _read(box: Container) -> Iterator[Recording]:
     first = at = promised = 0
     try:
-        with open_input(box.uri) as file, pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as table:
+        with (
+            reading(box.uri),
+            open_input(box.uri) as file,
+            pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as table,
+        ):
             groups = range(table.num_row_groups) if box.row_group is None else [box.row_group]
             sizes = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
             first = at = sum(sizes[: groups[0]]) if groups else 0

@@ -12,7 +12,7 @@ from pipeline.inputs.lines import Line, fields, lines
 from pipeline.inputs.nemo import member_uri
 from pipeline.inputs.rows import is_text
 from pipeline.schema import Failure, Recording, Span
-from pipeline.sources.blame import blame
+from pipeline.sources.blame import blame, reading
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import fetched
 from pipeline.sources.webdataset import content
@@ -74,13 +74,14 @@ class _Audio:
         if known := self._places.pop(name, None):
             return known.failure or (known, Span(self._uri, known.begin, known.begin + known.size))
         try:
-            for member in self._rest:
-                if member.ending == "json":
-                    continue
-                stem = member.name.removesuffix(f".{member.name.rpartition('.')[2]}")
-                if stem == name:
-                    return self._taken(member)
-                self._places[stem] = member
+            with reading(self._uri):
+                for member in self._rest:
+                    if member.ending == "json":
+                        continue
+                    stem = member.name.removesuffix(f".{member.name.rpartition('.')[2]}")
+                    if stem == name:
+                        return self._taken(member)
+                    self._places[stem] = member
         except TarError as error:
             self._fail(Failure("Truncated", "sources", f"{self._uri}: {error.message}"))
         except StoreError as error:

@@ -14,7 +14,7 @@ from pipeline.inputs.lines import Line, fields
 from pipeline.inputs.nemo import member_uri
 from pipeline.inputs.rows import REFERENCES, Json, extra_of, is_audio, readable
 from pipeline.schema import Failure, Recording, Span
-from pipeline.sources.blame import blame
+from pipeline.sources.blame import blame, reading
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import LARGE
 from pipeline.storage import StoreError, open_input
@@ -57,7 +57,7 @@ def content(file: BinaryIO, uri: str, member: Member) -> bytes | Span:
 def _parts(box: Container) -> Iterator[Part]:
     """Yield the audio and the texts; where it cannot be read on, a last part that says so, and raise nothing."""
     try:
-        with open_input(box.uri) as file:
+        with reading(box.uri), open_input(box.uri) as file:
             for member in members(file, box.begin, box.end):
                 if is_audio(member.name):
                     yield Part(member, None if member.failure else content(file, box.uri, member))

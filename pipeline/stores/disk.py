@@ -24,10 +24,13 @@ LOCKED = 10.0
 """Seconds to wait for a lock; a dead process holds none, and a living one holds it for a moment."""
 STALE = 3600.0
 """Seconds after which a temporary file of another machine is nobody's."""
+DEAD = 300.0
+"""The same for a file of this machine whose writer is not found: another container of its name may number it apart."""
 
 WORDS = {
     errno.ENOENT: (errors.NOT_FOUND, "no such file"),
     errno.ENOTDIR: (errors.NOT_FOUND, "no such file: a part of the path is not a folder"),
+    errno.ELOOP: (errors.NOT_FOUND, "no such file: a link that leads in a circle"),
     errno.EACCES: (errors.DENIED, "permission denied"),
     errno.EPERM: (errors.DENIED, "not permitted (a file system without hard links cannot hold an output)"),
     errno.EOPNOTSUPP: (errors.UNSUPPORTED, "this file system cannot do that (an output needs hard links)"),
@@ -39,6 +42,8 @@ WORDS = {
     errno.EISDIR: (errors.UNSUPPORTED, "a folder, where a file is needed"),
     errno.ESTALE: (errors.BROKEN, "the network file system lost the file: try again"),
 }
+NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""What a link ends with that leads to nothing."""
 
 
 class Disk:
@@ -203,19 +208,18 @@ def is_temporary(path: str) -> bool:
 def is_stale(path: str) -> bool:
     """Whether the writer of a temporary file is gone."""
     _, process, host = os.path.basename(path).removesuffix(TEMPORARY).split("@")
-    if host == socket.gethostname() and process.isdigit() and not os.path.exists(f"/proc/{process}"):
-        return True
+    missed = host == socket.gethostname() and process.isdigit() and not os.path.exists(f"/proc/{process}")
     with contextlib.suppress(FileNotFoundError):
-        return time.time() - os.stat(path).st_mtime > STALE
+        return time.time() - os.stat(path).st_mtime > (DEAD if missed else STALE)
     return False
 
 
 def scan(folder: str, start: str, levels: int | None, above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:
     """The files below a folder whose name begins with `start`; links are followed, but never in a circle."""
     with words(folder), os.scandir(folder) as listing:
-        found = sorted((placed(item) for item in listing if item.name.startswith(start)), key=lambda pair: pair[0])
-    for _, item in found:
-        if not item.is_dir():
+        found = sorted((placed(item) for item in listing if item.name.startswith(start)), key=lambda each: each[0])
+    for _, is_folder, item in found:
+        if not is_folder:
             with contextlib.suppress(FileNotFoundError):  # gone since
                 yield described(item.path, _state(item))
         elif levels is None or levels > 0:
@@ -225,16 +229,29 @@ def scan(folder: str, start: str, levels: int | None, above: tuple[tuple[int, in
                 yield from scan(item.path, "", None if levels is None else levels - 1, (*above, here))
 
 
-def placed(item: "os.DirEntry[str]") -> tuple[bytes, "os.DirEntry[str]"]:
-    """Its place in the order of whole paths: a folder sorts as its name and a slash."""
-    return os.fsencode(item.name + "/" if item.is_dir() else item.name), item
+def placed(item: "os.DirEntry[str]") -> tuple[bytes, bool, "os.DirEntry[str]"]:
+    """Its place in the order of whole paths, and whether it is a folder: that sorts as its name and a slash."""
+    is_folder = _is_folder(item)
+    return os.fsencode(item.name + "/" if is_folder else item.name), is_folder, item
+
+
+def _is_folder(item: "os.DirEntry[str]") -> bool:
+    """Also by a link."""
+    try:
+        return item.is_dir()
+    except OSError as error:
+        if error.errno not in NOWHERE:
+            raise
+        return False
 
 
 def _state(item: "os.DirEntry[str]") -> os.stat_result:
     """Of what a link leads to; of the link itself where that is nothing, so that who reads it says so."""
     try:
         return item.stat()
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in NOWHERE:
+            raise
         return item.stat(follow_symlinks=False)
 
 

@@ -5,12 +5,15 @@ Every message passes through `scrub`: an endpoint, a presigned address or an err
 
 import os
 import re
+from collections.abc import Iterator
 
 NOT_FOUND, DENIED, CREDENTIALS, UNREACHABLE = "NotFound", "Denied", "Credentials", "Unreachable"
 TRUNCATED, CHANGED, FULL, UNSUPPORTED, BROKEN = "Truncated", "Changed", "Full", "Unsupported", "StoreFailed"
 
 LASTING = frozenset({NOT_FOUND, DENIED, TRUNCATED, UNSUPPORTED})
 """What is wrong with an object itself. Anything else is an outage: it says nothing about the object."""
+PASSING = frozenset({UNREACHABLE, CHANGED, BROKEN})
+"""What may be over a little later, without anybody's help."""
 
 SECRETS = (
     "AWS_SECRET_ACCESS_KEY",
@@ -56,8 +59,42 @@ class StoreError(Exception):
         """Whether asking again would give the same answer."""
         return self.kind in LASTING
 
+    @property
+    def passing(self) -> bool:
+        """Whether the same may work a little later, without anybody's help."""
+        return self.kind in PASSING
+
     def __str__(self) -> str:
         return str(self.args[1])
+
+
+def scrubbed(value: object) -> object:
+    """What is to be written as JSON, with credentials blacked out in each of its texts, also in keys.
+
+    Done to the written JSON, that could take a backslash away, and a quote would end the text.
+    """
+    together = "\n".join(_texts(value))
+    return value if scrub(together) == together else _scrubbed(value)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in it."""
+    if isinstance(value, dict):
+        yield from map(str, value)
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from (part,) if isinstance(part, str) else _texts(part)
+    else:
+        yield str(value)
+
+
+def _scrubbed(value: object) -> object:
+    if isinstance(value, dict):
+        return {_scrubbed(name): _scrubbed(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_scrubbed(part) for part in value]
+    return value if value is None or isinstance(value, int | float) else scrub(str(value))
 
 
 def scrub(text: str) -> str:

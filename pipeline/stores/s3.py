@@ -67,7 +67,7 @@ class Bucket:
 
     def below(self, stem: str, levels: int | None) -> Iterator[Entry]:
         bucket, prefix = split(stem)
-        for entry in in_order(lambda **options: self._page(bucket, prefix, options)):
+        for entry in in_order(lambda **options: self._page(bucket, prefix, options), prefix):
             deeper = entry.uri.count("/", len(prefix))
             if not entry.uri.endswith("/") and (levels is None or deeper <= levels):
                 yield Entry(f"{bucket}/{entry.uri}", entry.size, entry.version)

@@ -1,13 +1,15 @@
 """List a bucket in order, with many requests in flight.
 
 A listing is a chain of pages, each naming the next. To walk several chains at once the keys are cut at the folders
-that lie directly under the prefix; the pieces are listed side by side and given out one after the other, so that only
-the pieces in flight are held.
+that lie directly under the prefix or, where these are few, at the characters in which keys differ first, which are
+found one by one by asking for the key behind all that begin so. The pieces are listed side by side and given out one
+after the other, so that only the pieces in flight are held.
 """
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import takewhile
 from typing import Protocol, cast
 
 from pipeline.stores.place import Entry
@@ -15,24 +17,31 @@ from pipeline.stores.place import Entry
 IN_FLIGHT = 8
 PIECES = 64
 """At most; the more there are, the less each holds while it waits for its turn."""
+FEWEST = 16
+"""Folders that are enough to cut at."""
+DEPTH, BROAD = 16, 100
+"""Characters behind what all share, and characters at one place, at which beginnings of keys are told apart at most."""
+LAST = "\U0010ffff"
+"""Sorts behind every other character."""
 Reply = Mapping[str, object]
 
 
 class Page(Protocol):
     """Ask for one page."""
 
-    def __call__(self, **options: str) -> Reply:
+    def __call__(self, **options: str | int) -> Reply:
         """Ask with these options of the request."""
 
 
-def in_order(page: Page) -> Iterator[Entry]:
-    """Every key of the listing in order: its entry, with the key as `uri`."""
+def in_order(page: Page, prefix: str = "") -> Iterator[Entry]:
+    """Every key that begins with the prefix, in order: its entry, with the key as `uri`."""
     first = page()
     if not first.get("IsTruncated"):
         yield from entries(first)
         return
-    bounds = cuts(folders(page(Delimiter="/")))
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="listing") as pool:
+        below = folders(page(Delimiter="/"))
+        bounds = cuts(below if len(below) >= FEWEST else beginnings(page, shared(page, prefix, first), pool))
         waiting: deque[Future[list[Entry]]] = deque()
         for begin, end in zip(["", *bounds], bounds, strict=False):
             waiting.append(pool.submit(piece, page, begin, end))
@@ -43,8 +52,53 @@ def in_order(page: Page) -> Iterator[Entry]:
         yield from chain(page, bounds[-1] if bounds else "", pool)
 
 
+def shared(page: Page, prefix: str, first: Reply) -> str:
+    """What all keys begin with: what those of the first page do, and the first one behind these, and so on."""
+    found = entries(first)
+    common = alike(found[0].uri, found[-1].uri) if found else prefix
+    while len(common) > len(prefix) and (behind := next_key(page, common + LAST)) is not None:
+        common = alike(common, behind)
+    return common
+
+
+def alike(one: str, other: str) -> str:
+    """What both begin with; of the first and the last of sorted names, what all between them do, too."""
+    return "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def beginnings(page: Page, stem: str, pool: ThreadPoolExecutor) -> list[str]:
+    """How keys begin: as many beginnings as there are pieces, if keys differ within some characters."""
+    found = [stem]
+    for _ in range(DEPTH):
+        longer = [stem for stems in pool.map(lambda stem: longer_by_one(page, stem), found) for stem in stems]
+        if not longer:
+            break
+        found = longer
+        if len(found) >= PIECES:
+            break
+    return found
+
+
+def longer_by_one(page: Page, stem: str) -> list[str]:
+    """The beginnings of keys that are a character longer than this one."""
+    found: list[str] = []
+    behind = stem
+    while len(found) < BROAD and (key := next_key(page, behind)) is not None and key.startswith(stem):
+        behind = key[: len(stem) + 1] + LAST
+        if behind[:-1] in found:  # a key with that very last character, which is no text
+            break
+        found.append(behind[:-1])
+    return found
+
+
+def next_key(page: Page, behind: str) -> str | None:
+    """The first key that comes after this one."""
+    found = entries(page(StartAfter=behind, MaxKeys=1))
+    return found[0].uri if found else None
+
+
 def cuts(names: Sequence[str]) -> list[str]:
-    """Where to cut: at folders, evenly."""
+    """Where to cut: at some of these, evenly."""
     step = -(-len(names) // PIECES) or 1
     return list(names[step::step])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.exits import FINE, UNUSABLE
+from jobs.exits import FINE, UNFINISHED
 from tests.faults.nodes import Nodes, nodes
 from tests.faults.runs import Row, Run, rows, shards, start, until
 
@@ -45,7 +45,7 @@ def test_a_run_whose_head_dies_says_so_and_the_same_command_finishes_elsewhere(
     with troubled(corpus, tmp_path) as (cluster, run):
         cluster.tell("behead")
         ended = run.end(limit=180)
-    assert ended.code == UNUSABLE, ended
+    assert ended.code == UNFINISHED, ended
     assert "the same command goes on" in ended.err
     there = shards(tmp_path)
     with nodes() as cluster:

@@ -51,6 +51,7 @@ POISONS = {
     "inference hangs": ("endless", "Crashed", "inference"),
 }
 """What is broken, the word in a recording's name that breaks it, and how its row must say so."""
+PATIENCE = ("--model-patience-seconds", 16)
 
 
 @pytest.mark.parametrize("poison", POISONS)
@@ -59,7 +60,7 @@ def test_a_recording_that_kills_or_stalls_its_worker_is_one_row_and_innocents_ar
 ) -> None:
     word, kind, stage = POISONS[poison]
     corpus = spoken(tmp_path / "corpus", 9, {1: f"-{word}", 6: f"-{word}"})  # nobody is guilty in the second shard
-    ended = start(corpus, tmp_path / "out", "--shard-size", 3, meddle=poison).end()
+    ended = start(corpus, tmp_path / "out", "--shard-size", 3, *PATIENCE, meddle=poison).end()
     assert ended.code == FAILED_ROWS, ended.err
     found = rows(tmp_path / "out")
     assert {Path(name).stem: said for name, said in failures(found).items()} == {

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -11,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "infra" / "Dockerfile"
+IGNORE = ROOT / ".dockerignore"
 HERE = "/opt/steno"
 """Where the image has its environment."""
 
@@ -89,6 +91,20 @@ def run(step: Step, folder: Path, environment: Path, rewrite: Mapping[str, str])
         timeout=900,
         check=False,
     )
+
+
+def needs(found: list[Step], context: list[Path], folder: Path) -> list[str]:
+    """The packages that the image installs, as they are asked for."""
+    for step in before_the_source(found):
+        copied(step, context, folder)
+    (step,) = [step for step in of(found, "installed", "RUN") if "needs.txt" in step.rest]
+    run(step, folder, Path(sys.prefix), {"&& pip install": "&& echo"}).check_returncode()
+    return (folder / "needs.txt").read_text().splitlines()
+
+
+def before_the_source(found: list[Step]) -> list[Step]:
+    """What is copied for the installation of packages."""
+    return [*of(found, "needs", "COPY"), next(of(found, "installed", "COPY"))]
 
 
 def of(found: list[Step], stage: str, word: str) -> Iterator[Step]:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.dockerfile import FILE, ROOT, Step, copied, of, run, sent, steps
+from tests.infra.dockerfile import FILE, IGNORE, ROOT, Step, before_the_source, copied, needs, of, run, sent, steps
 
-IGNORE = ROOT / ".dockerignore"
 LINTER = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
 
 
@@ -79,22 +78,12 @@ def test_the_compiler_stays_behind_and_so_do_secrets_and_audio(found: list[Step]
     ]
 
 
-def before_the_source(found: list[Step]) -> list[Step]:
-    """What is copied for the installation of packages."""
-    return [*of(found, "needs", "COPY"), next(of(found, "installed", "COPY"))]
-
-
 def test_a_cluster_and_both_variants_get_their_packages(found: list[Step], context: list[Path], tmp_path: Path) -> None:
-    for step in before_the_source(found):
-        assert copied(step, context, tmp_path) == 1
-    (step,) = [step for step in of(found, "installed", "RUN") if "needs.txt" in step.rest]
-    ran = run(step, tmp_path, Path(sys.prefix), {"&& pip install": "&& echo"})
-    assert ran.returncode == 0, ran.stderr
-    needs = (tmp_path / "needs.txt").read_text().split()
+    asked = needs(found, context, tmp_path)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert needs[: len(project["dependencies"])] == project["dependencies"]
-    assert any(each.startswith("ray[default]") for each in needs)
-    assert not any(each.startswith(("pytest", "transformers", "moto")) for each in needs)
+    assert asked[: len(project["dependencies"])] == project["dependencies"]
+    assert any(each.startswith("ray[default]") for each in asked)
+    assert not any(each.startswith(("pytest", "transformers", "moto")) for each in asked)
 
 
 def test_what_is_sent_installs_and_runs_in_a_clean_folder(

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.check import crd_problems, is_cron, problems, ray_up_problems
+from infra.check import crd_problems, is_cron, is_zone, problems, ray_up_problems
 from infra.render import VALUES, Json, Rendered, ValuesError, read_values, render
+from jobs.exits import HELD, UNUSABLE
 from jobs.options import Incremental
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,12 @@ def test_the_nightly_job_is_the_job_that_was_checked(rendered: Rendered) -> None
     volumes = {volume["configMap"]["name"]: there[volume["name"]] for volume in pod["volumes"]}
     read = [f"{volumes['steno-nightly']}/rayjob.yaml", "--options", f"{volumes['steno-job']}/job.yaml"]
     assert pod["containers"][0]["command"] == ["python", "-m", "infra.submit", *read]
+
+
+def test_a_night_is_given_up_only_where_trying_again_is_no_use(rendered: Rendered) -> None:
+    (cron,) = [each for each in rendered.kubernetes["cronjob.yaml"] if each["kind"] == "CronJob"]
+    (rule,) = cron["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [UNUSABLE, HELD])
 
 
 def test_the_options_that_ship_are_options_of_the_command(rendered: Rendered) -> None:
@@ -122,7 +129,9 @@ MISTAKES = [
     (CRON, "spec/concurrencyPolicy", "Allow", "Forbid"),
     (CRON, "spec/concurrencyPolicy", None, "concurrencyPolicy"),
     (CRON, "spec/schedule", "every night", "every night"),
+    (CRON, "spec/schedule", "0 2 * * 7", "0 2 * * 7"),
     (CRON, "spec/timeZone", "local time", "timeZone"),
+    (CRON, "spec/timeZone", "Mars/Olympus", "timeZone"),
     (CRON, "spec/startingDeadlineSeconds", None, "startingDeadlineSeconds"),
     (CRON, "spec/jobTemplate/spec/ttlSecondsAfterFinished", None, "ttlSecondsAfterFinished"),
     (CRON, "spec/jobTemplate/spec/podFailurePolicy", None, "podFailurePolicy"),
@@ -198,17 +207,39 @@ def test_gpu_workers_are_of_the_spot_market(rendered: Rendered) -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["30 2 * * *", "*/15 0-6,22 1,15 * 1-5", "0 0 1 1 7", "5/10 * * * *"])
+@pytest.mark.parametrize("text", ["30 2 * * *", "*/15 0-6,22 1,15 * 1-5", "0 0 1 1 0,6", "5/10 * * * *"])
 def test_a_time_is_understood(text: str) -> None:
     assert is_cron(text)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "9-3 * * * *", "*/0 * * * *", "* * *"],
+    [
+        "",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * * 13 *",
+        "* * * * 7",
+        "* * * * 0-7",
+        "9-3 * * * *",
+        "*/0 * * * *",
+        "* * *",
+    ],
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     assert not is_cron(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        *((name, True) for name in ("Etc/UTC", "UTC", "Etc/GMT-3", "Europe/Berlin", "America/Argentina/Buenos_Aires")),
+        *((name, False) for name in ("Mars/Olympus", "Local", "local", "localtime", "europe/berlin", "", 3)),
+    ],
+)
+def test_a_time_zone_is_one_that_kubernetes_knows(text: object, known: bool) -> None:
+    assert is_zone(text) == known
 
 
 def test_values_that_are_missing_and_unknown_are_told_together(tmp_path: Path) -> None:

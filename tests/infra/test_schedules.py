@@ -5,6 +5,7 @@ command comes out. By hand Dagster 1.13.29 ran the asset, and Airflow 3.3.2 load
 """
 
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -20,7 +21,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from jobs.exits import FINE, HELD, INTERRUPTED, UNUSABLE
+from jobs.exits import FINE, HELD, INTERRUPTED, UNFINISHED, UNUSABLE
 
 FOLDER = Path(__file__).parents[2] / "infra" / "schedules"
 DATE = "2026-11-20"
@@ -28,6 +29,8 @@ SCHEDULERS = (
     *("dagster", "airflow", "airflow.sdk", "airflow.sdk.exceptions", "airflow.providers", "airflow.providers.standard"),
     *("airflow.providers.standard.operators", "airflow.providers.standard.operators.python"),
 )
+AGAIN = (HELD, UNFINISHED, INTERRUPTED)
+"""Codes after which the same night is tried again."""
 NIGHT = f"incremental --config /etc/steno/job.yaml --date {DATE} --failed-ok\n"
 STOPPABLE = f"""import pathlib, signal, sys, time
 there = pathlib.Path(sys.argv[3])
@@ -82,12 +85,20 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, name: str, **names: object) -> Non
 
 
 @pytest.mark.parametrize(
-    "code", [FINE, UNUSABLE, HELD, INTERRUPTED, pytest.param(1, id="an installation that is broken")]
+    "code", [FINE, UNUSABLE, HELD, UNFINISHED, INTERRUPTED, pytest.param(1, id="an installation that is broken")]
 )
 def test_a_night_is_the_command_and_its_code_is_the_commands(code: int, ends: Callable[[int], Path]) -> None:
     asked = ends(code)
     assert subprocess.run([FOLDER / "nightly.sh", DATE], check=False).returncode == code
     assert asked.read_text() == NIGHT
+
+
+@pytest.mark.parametrize(
+    "recipe", ["nightly.sh", "airflow_nightly.py", "dagster_nightly.py", "../manifests/cronjob.yaml"]
+)
+def test_a_recipe_says_what_each_code_means_to_it(recipe: str) -> None:
+    said = (FOLDER / recipe).read_text()
+    assert [code for code in (UNUSABLE, *AGAIN) if not re.search(rf"[( ]{code}(\)|, |  )", said)] == []
 
 
 @pytest.fixture
@@ -176,7 +187,7 @@ def test_airflow_starts_the_logical_date_and_gives_up_where_trying_is_no_use(
     asked, work = ends(FINE), operator.call_args.kwargs["python_callable"]
     work(ds=DATE)
     assert asked.read_text() == NIGHT
-    for code, error in ((UNUSABLE, Final), (HELD, Raised), (INTERRUPTED, Raised)):
+    for code, error in ((UNUSABLE, Final), *((code, Raised) for code in AGAIN)):
         ends(code)
         with pytest.raises(Raised) as caught:
             work(ds=DATE)
@@ -197,7 +208,8 @@ def test_dagster_starts_the_partition_and_gives_up_where_trying_is_no_use(
     context, asked = MagicMock(partition_key=DATE), ends(FINE)
     work(context)
     assert asked.read_text() == NIGHT
-    for code, said in ((UNUSABLE, {"allow_retries": False}), (HELD, {"max_retries": 5, "seconds_to_wait": 900})):
+    again = {"max_retries": 5, "seconds_to_wait": 900}
+    for code, said in ((UNUSABLE, {"allow_retries": False}), *((code, again) for code in AGAIN)):
         ends(code)
         with pytest.raises(Raised) as caught:
             work(context)

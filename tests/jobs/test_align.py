@@ -1,6 +1,7 @@
 """`steno align`: the demo's texts on its recordings, and what is refused before anything starts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ import pyarrow.dataset
 import pytest
 import soundfile
 
-from jobs.aligning import Align, task
+from jobs.aligning import Align, planning, task, unsaid
 from jobs.cli import main
 from jobs.demo.truth import read_truth
 from jobs.exits import FINE, UNUSABLE
 from jobs.planning import Once
 from jobs.setup import Ready, SetupError, checked
 from pipeline.output import claim
+from tests.jobs.finished import failed, spoken, write_output
 
 DEMO = Path(__file__).parents[2] / "jobs" / "demo"
 CORPUS, SPELLER = DEMO / "corpus", DEMO / "checkpoints" / "lasr"
@@ -81,6 +83,36 @@ def test_all_that_is_wrong_is_told_before_anything_starts(typed: Typed, tmp_path
     assert "a HubertForSequenceClassification cannot align: a checkpoint with a CTC head does" in lines[1]
     assert lines[2].startswith("steno: references: ")
     assert "none.txt" in lines[2]
+
+
+@pytest.mark.parametrize("content", ["00-north.opus\tnorth\n", "id,text\n00-north.opus,north\n"])
+def test_a_file_that_names_no_recording_is_refused_before_anything_starts(
+    content: str, typed: Typed, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts"
+    texts.write_text(content)
+    asked = (CORPUS / "keywords", "-o", tmp_path / "out", "-m", SPELLER, "--references", texts)
+    code, told = typed(*asked)
+    assert code == UNUSABLE
+    assert "references: none of its 1 names is a recording's: it names '00-north.opus', say, and the inputs" in told
+    assert "'keywords/00-north.opus'" in told
+    assert not (tmp_path / "out/run.json").exists(), "the output is still anybody's"
+
+
+def test_a_file_that_names_one_recording_or_what_lies_in_a_tar_is_taken(tmp_path: Path) -> None:
+    for name, folder in (("keywords/25-bridge.opus", "keywords"), ("elsewhere.wav", "shards")):
+        texts = tmp_path / folder
+        texts.write_text(f"{name}\tbridge\n")
+        options = Align((str(CORPUS / folder),), str(tmp_path / "out"), str(SPELLER), references=str(texts))
+        assert planning(options).flaws(None) == []
+
+
+def test_a_table_in_which_nothing_had_a_text_is_told(tmp_path: Path) -> None:
+    lost = failed("a", status="skipped", error={"class": "NoReference", "stage": "sources", "message": "no text"})
+    options = Align(("in",), write_output(tmp_path / "none", [[lost, {**lost, "recording_id": "b"}]]), str(SPELLER))
+    assert unsaid(options) == "nothing was aligned, as no recording has a text ('a', for example: no text)"
+    some = write_output(tmp_path / "some", [[lost, spoken("b", "said")]])
+    assert unsaid(replace(options, output=some)) == ""
 
 
 def test_texts_count_by_what_is_in_them_wherever_they_lie(tmp_path: Path) -> None:

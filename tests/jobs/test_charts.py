@@ -36,6 +36,16 @@ def test_bars_are_as_high_as_their_bins_are_full() -> None:
     np.testing.assert_allclose(heights / heights.max(), used / used.max(), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [(0.0, "0%"), (0.04, "&lt;5%"), (0.2, "&lt;25%"), (0.99, "&lt;100%"), (1.0, "100%"), (7.0, "&gt;100%")],
+)
+def test_a_bar_says_which_error_rates_it_counts(rate: float, told: str) -> None:
+    bins = rate_bins()
+    bins.take(np.array([rate]))
+    assert f">{told}</text>" in charts.rates_chart("wer", bins)
+
+
 def test_steps_are_the_run_as_fast_and_as_idle_as_it_was() -> None:
     """Ten seconds at thirty times real time with idle models, then ten at ten times."""
     course = [

@@ -60,6 +60,7 @@ def test_a_port_for_metrics_is_this_machines_alone() -> None:
         ("readers", 0),
         ("cpus", 0),
         ("reader_cpus", 0.0),
+        ("model_patience_seconds", 0.0),
         ("reader_memory", 0),
         ("model_cpus", -1.0),
         ("model_gpus", -0.5),

@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.options import Incremental, Transcribe, Work
-from jobs.planning import Growing, Once, add, rules
+from jobs.planning import Growing, Once, rules
 from pipeline.inputs.found import PlanRules
 from pipeline.inputs.rows import unpacked
 from pipeline.output import generations, plan_name
 from pipeline.planfile import read_plan
 from pipeline.storage import Store
+from tests.jobs.planned import add
 from tests.pipeline.corpora import clip, jsonl, tarred, written
 
 Ask = Callable[..., Transcribe]

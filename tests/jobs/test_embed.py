@@ -9,8 +9,9 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
+from jobs import work
 from jobs.cli import main
-from jobs.exits import FINE, UNUSABLE
+from jobs.exits import FINE, INTERRUPTED, UNUSABLE
 from pipeline.storage import Store
 
 DEMO = Path(__file__).parents[2] / "jobs" / "demo"
@@ -51,6 +52,32 @@ def test_a_word_lies_nearest_to_itself_in_another_voice(typed: Typed, tmp_path: 
         assert table.column_names == ["start", "layer_1"]
         assert 0 <= table["start"][0].as_py() < table["start"][-1].as_py() < row["seconds"]
     assert main(["verify", str(out)]) == FINE
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (("--layers", 2), "option layers"),
+        (("--layers", 1, "--frame-dtype", "float16"), "option frame_dtype"),
+        (("--layers", 1, "--dtype", "bfloat16"), "option dtype"),
+        (("--layers", 1, "--layer", 2), "option layer"),
+        (("--layers", 1, "--channels", "each"), "option channels"),
+    ],
+)
+def test_frames_of_a_run_that_was_killed_are_never_those_of_another(
+    other: tuple[object, ...], said: str, typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever decides what is in a file of frames is the output's before the first of them is written."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, "_run", killed)
+    asked = (KEYWORDS, "-o", tmp_path / "out", "-m", CLASSIFIER, "--frames")
+    assert typed(*asked, "--layers", 1)[0] == INTERRUPTED
+    code, told = typed(*asked, *other)
+    assert code == UNUSABLE
+    assert "was written by another model or with other options" in told and said in told
 
 
 def test_all_that_is_wrong_is_told_before_anything_starts(typed: Typed, tmp_path: Path) -> None:

@@ -1,17 +1,24 @@
 """Every end of a run leaves a record with its exit code, and only a run that is done counts as done."""
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from jobs.cli import main
 from jobs.demo.__main__ import CORPUS, MODEL
-from jobs.exits import BROKEN, FAILED_ROWS, FINE, HELD, INTERRUPTED, UNUSABLE
+from jobs.exits import BROKEN, FAILED_ROWS, FINE, HELD, INTERRUPTED, UNFINISHED, UNUSABLE
+from jobs.options import Retry
+from jobs.page.history import runs
+from jobs.retrying import planned_again
 from pipeline.lease import Lease
-from pipeline.passes import Passes
-from pipeline.storage import Store
+from pipeline.output import read_runs
+from pipeline.passes import OutageError, Passes
+from pipeline.storage import Store, StoreError
+from pipeline.vigil import EngineLostError
 from tests.faults.runs import engineless
 
 DATE = "2026-11-20"
@@ -50,10 +57,18 @@ def test_a_run_that_is_done_says_with_which_code(
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"), [(KeyboardInterrupt, INTERRUPTED, "interrupted"), (ZeroDivisionError, BROKEN, "broken")]
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), INTERRUPTED, "interrupted"),
+        (ZeroDivisionError("by nothing"), BROKEN, "broken"),
+        (OutageError("the bucket is away"), UNFINISHED, "unfinished"),
+        (EngineLostError("its process has died"), UNFINISHED, "unfinished"),
+        (StoreError("Unreachable", "no answer"), UNFINISHED, "unfinished"),
+        (StoreError("Full", "the disk is full"), UNUSABLE, "refused"),
+    ],
 )
 def test_a_run_that_is_stopped_or_breaks_leaves_a_record_that_the_next_replaces(
-    error: type[BaseException], code: int, said: str, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: BaseException, code: int, said: str, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: Passes) -> None:
         raise error
@@ -66,6 +81,19 @@ def test_a_run_that_is_stopped_or_breaks_leaves_a_record_that_the_next_replaces(
     assert main(["retry", str(tmp_path / "out")]) == UNUSABLE, "no run has come to its end"
     assert main(asked) == FAILED_ROWS
     assert records(tmp_path) == [(name, "done", FAILED_ROWS)]
+
+
+def test_the_last_run_is_the_one_that_was_started_last_whatever_its_date(asked: list[str], tmp_path: Path) -> None:
+    begun = datetime.now(UTC).replace(microsecond=0)
+    assert main(asked) == FAILED_ROWS
+    time.sleep(1.1)
+    assert main([*asked[:-1], "2026-11-19", "--window", "77"]) == FAILED_ROWS
+    output = str(tmp_path / "out")
+    assert planned_again(Retry(output))[0].window == 77
+    first, last = sorted(read_runs(Store(output)), key=lambda record: str(record["run_id"]), reverse=True)
+    told = [datetime.fromisoformat(str(record[name])) for record in (first, last) for name in ("began", "finished")]
+    assert told == sorted(told) and begun <= told[0] and told[-1] <= datetime.now(UTC)
+    assert [run.run_id for run in runs(Store(output))] == [first["run_id"]], "the second had nothing to do"
 
 
 def test_a_refusal_is_recorded_where_there_is_an_output_and_leaves_nothing_elsewhere(

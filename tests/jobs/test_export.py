@@ -1,7 +1,10 @@
 """`steno export`: every format says the same to programs that this project did not write."""
 
+import csv
+import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -9,8 +12,11 @@ from pathlib import Path
 
 import datasets
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pysubs2
 import pytest
+import soundfile
 import webvtt
 from lhotse import SupervisionSegment, SupervisionSet
 from lhotse.supervision import AlignmentItem
@@ -22,9 +28,12 @@ from jobs.exits import FINE, UNUSABLE
 from jobs.exports.names import file_name
 from jobs.exports.pieces import Dataset, Lines
 from jobs.options_export import FORMATS
+from pipeline.commit import GATHERED, Stamp, commit
 from pipeline.inputs.found import PlanRules
-from pipeline.plan import plan
-from tests.jobs.rows_of import Told, words, write_rows
+from pipeline.output import read_identity
+from pipeline.storage import Store, StoreError
+from tests.jobs.rows_of import Told, words, write_read, write_rows
+from tests.pipeline.corpora import clip, jsonl, kinds, read, tarred, written
 
 QUOTES = words(("say", 0.0, 0.5), ('"hi,"', 0.5, 1.0), ("it's", 1.0, 1.5), ("naïve", 1.5, 2.0), ("日本語", 2.0, 2.5))
 ARROWS = words(("a", 0.1, 0.2), ("-->", 0.3, 0.4), ("<b>&amp;", 0.5, 0.6))
@@ -41,10 +50,10 @@ UNBROKEN = words(("語" * 200, 0.0, 20.0))
 NOT_FOUND = {"class": "NotFound", "stage": "sources", "message": 'no "file", sorry\nreally'}
 ROWS: list[Told] = [
     {"recording_id": "quotes", "segments": QUOTES, "reference": 'say "hi"', "language": "en"},
-    {"recording_id": "arrows", "segments": ARROWS},
+    {"recording_id": "arrows", "segments": ARROWS, "reference": "a\rb"},
     {"recording_id": "line\nbreak", "segments": BROKEN},
     {"recording_id": "no length", "segments": NO_LENGTH},
-    {"recording_id": "long", "segments": LONG, "seconds": 30.0},
+    {"recording_id": "long", "segments": LONG, "seconds": 30.0, "reference": "=1+1"},
     {"recording_id": "unbroken", "segments": UNBROKEN, "seconds": 20.0},
     {"recording_id": "silence", "segments": [], "text": ""},
     {"recording_id": "call", "channel": 0, "segments": words(("hello", 0.5, 1.0), ("bye", 4.0, 5.0))},
@@ -161,7 +170,7 @@ def test_rttm_has_a_line_for_each_stretch_of_each_channel(there: Path) -> None:
     assert {"long", "part/of", "unbroken"} <= {part.recording_id for part in found}
 
 
-def test_a_manifest_can_be_read_by_pandas_and_transcribed_again(there: Path, tmp_path: Path) -> None:
+def test_a_manifest_can_be_read_by_pandas(there: Path) -> None:
     manifest = there / "nemo/part-00000.jsonl"
     table = pd.read_json(manifest, lines=True).set_index("recording_id")
     assert table.loc["quotes", "text"] == said("quotes")
@@ -169,12 +178,69 @@ def test_a_manifest_can_be_read_by_pandas_and_transcribed_again(there: Path, tmp
     assert table.loc["part/of", "offset"] == 60.5
     assert table.loc["part/of", "audio_filepath"] == "audio/whole.wav"
     assert "lost" not in table.index
-    (tmp_path / "manifest.jsonl").write_bytes(manifest.read_bytes())
-    planned = [
-        row for part in plan([str(tmp_path / "manifest.jsonl")], PlanRules(format="nemo")) for row in part.to_pylist()
+    assert list(table.loc["call", ["channel", "text"]].itertuples(index=False, name=None)) == [
+        (0, "hello bye"),
+        (1, "who is"),
     ]
-    assert sum(row["begin"] == 60.5 for row in planned) == 1
-    assert len(planned) == len(table)
+
+
+def test_a_manifest_names_files_that_are_there_and_what_of_them_is_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loose audio, parts of a file (one of them without a beginning), and what lies inside other files."""
+    corpus = tmp_path / "corpus #1 ü%20?"
+    parts = [{"audio_filepath": "whole.wav", "offset": at, "duration": 0.5} for at in (0.0, 0.5)]
+    recording = {"id": "x", "sources": [{"type": "file", "channels": [0], "source": "../whole.wav"}]}
+    cut = {"id": "cut", "duration": 0.25, "recording": recording, "supervisions": []}
+    written(
+        corpus,
+        {
+            **{"loose/[red]a[/red].wav": clip(1, 1.0), "loose/box.tar": tarred([("in.wav", clip(2))])},
+            **{"parts/manifest.jsonl": jsonl(parts), "parts/whole.wav": clip(3, 1.0), "whole.wav": clip(4, 1.0)},
+            **{"tarred/manifest.jsonl": jsonl([{"audio_filepath": "in.wav", "shard_id": 0}])},
+            **{"tarred/audio_0.tar": tarred([("in.wav", clip(5))]), "cuts/cuts.jsonl": jsonl([cut])},
+        },
+    )
+    pq.write_table(pa.table({"audio": [clip(6), clip(7)]}), corpus / "loose/rows.parquet")
+    rules = PlanRules(roots=(str(corpus),))
+    inputs = [corpus / name for name in ("loose", "parts/manifest.jsonl", "tarred/manifest.jsonl", "cuts/cuts.jsonl")]
+    output = write_read(tmp_path / "out", *inputs, rules=rules)
+    assert main(["export", output, "--to", str(tmp_path / "to"), "-f", "nemo"]) == FINE
+    told = "4 recordings lie inside tars or Parquet files, which a manifest cannot name: left out of nemo."
+    assert told in capsys.readouterr().out
+    manifest = tmp_path / "to/nemo/part-00000.jsonl"
+    entries = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    assert all(Path(entry["audio_filepath"]).is_file() for entry in entries)
+    spans = sorted((entry["recording_id"], entry.get("offset"), entry["duration"]) for entry in entries)
+    assert spans == [
+        ("cut", 0.0, 0.25),
+        ("loose/[red]a[/red].wav", None, 1.0),
+        ("whole.wav@0.000-0.500", 0.0, 0.5),
+        ("whole.wav@0.500-1.000", 0.5, 0.5),
+    ]
+    again = read(manifest, rules=replace(rules, format="nemo"))
+    assert kinds(again) == [None] * 4
+    for one in again:
+        assert isinstance(one.audio, bytes)
+        assert len(soundfile.read(io.BytesIO(one.audio))[0]) == 16_000
+    assert sorted(str(one.reference) for one in again) == [name for name, *_ in spans]
+
+
+def test_words_that_no_model_heard_have_times_on_screens_and_none_for_scorers(tmp_path: Path) -> None:
+    """A reference text, aligned: its digits stand somewhere between their neighbours."""
+    said = [dict(word) for word in words(("in", 1.0, 1.2), ("1984", 1.2, 2.0), ("again", 2.0, 2.4))[0]["words"]]  # type: ignore[attr-defined]
+    for word in said:
+        word["aligned"] = word["word"] != "1984"
+    segment = {**words(("in", 1.0, 2.4))[0], "text": "in 1984 again", "words": said}
+    output = write_rows(tmp_path / "out", {"000001-000000-x": [{"recording_id": "a", "segments": [segment]}]})
+    to = tmp_path / "to"
+    export(Export(output, to=str(to), formats=("ctm", "srt", "textgrid", "whisperx")))
+    assert [line.split()[4] for line in (to / "ctm/part-00000.ctm").read_text().splitlines()] == ["in", "again"]
+    assert pysubs2.load(str(to / "srt/a.srt"))[0].plaintext == "in 1984 again"
+    grid = textgrid.openTextgrid(str(to / "textgrid/a.TextGrid"), includeEmptyIntervals=False)
+    assert [tuple(entry) for entry in grid.getTier("words").entries][1] == (1.2, 2.0, "1984")
+    (_, digits, _) = json.loads((to / "whisperx/a.json").read_text())["word_segments"]
+    assert digits == {"word": "1984", "start": 1.2, "end": 2.0}
 
 
 def test_whisperx_files_have_segments_words_and_speakers(there: Path) -> None:
@@ -208,6 +274,22 @@ def test_a_csv_file_has_every_row_as_it_is(there: Path) -> None:
     assert table["text"][2] == BROKEN[0]["text"]
     assert table["error_message"].iloc[-1] == 'no "file", sorry\nreally'
     assert list(table["channel"][7:9]) == ["0", "1"]
+    assert table["reference"][1] == "a\rb", "a carriage return would end the row"
+    assert table["reference"][4] == "=1+1", "a transcript is no formula, and is not changed"
+    with (there / "csv/part-00000.csv").open(newline="", encoding="utf-8") as file:
+        assert len(list(csv.reader(file))) == 1 + len(ROWS)
+
+
+def test_what_is_odd_about_channels_and_times_fits_a_screen_and_a_scorer(tmp_path: Path) -> None:
+    early = {"recording_id": "early", "segments": words(("before", -0.5, 0.5), ("after", 0.5, 1.0))}
+    many = [{"recording_id": "many", "channel": channel, "segments": LONG, "seconds": 30.0} for channel in (0, 11)]
+    output = write_rows(tmp_path / "out", {"000001-000000-x": [early, *many]})
+    export(Export(output, to=str(tmp_path / "to"), formats=("srt", "ctm")))
+    cues = pysubs2.load(str(tmp_path / "to/srt/many.srt"))
+    assert {cue.plaintext.split("]")[0] for cue in cues} == {"[0", "[11"}
+    assert max(len(line) for cue in cues for line in cue.plaintext.split("\n")) <= 42
+    assert pysubs2.load(str(tmp_path / "to/srt/early.srt"))[0].start == 0
+    assert "early 1 0.000 0.500 before" in (tmp_path / "to/ctm/part-00000.ctm").read_text()
 
 
 NAMES = [
@@ -252,7 +334,7 @@ def test_files_of_many_recordings_are_written_in_pieces() -> None:
     found += list(piece.files(last=True))
     assert [name for name, _ in found] == ["ctm/part-00000.ctm", "ctm/part-00001.ctm", "ctm/part-00002.ctm"]
     assert found[1][1] == b"head\nline 2\nline 3\n"
-    assert next(payload for _, payload in Dataset().files(last=True)).startswith(b"---\nconfigs:")
+    assert dict(Dataset().files(last=True))["dataset/README.md"].startswith(b"---\nconfigs:")
 
 
 def test_an_output_that_is_not_finished_is_exported_as_far_as_it_is(
@@ -269,11 +351,70 @@ def test_an_output_that_is_not_finished_is_exported_as_far_as_it_is(
 def test_writing_again_replaces_what_an_earlier_export_left(tmp_path: Path) -> None:
     output = write_rows(tmp_path / "out", {"000001-000000-x": ROWS[:2]})
     (tmp_path / "to/csv").mkdir(parents=True)
-    for name in ("part-00000.csv", "part-00007.csv", "mine.csv"):
+    mine = {"mine.csv", "part-00007.xlsx", "part-7.csv", "part-00007.csv.bak"}
+    for name in ("part-00000.csv", "part-00007.csv", *mine):
         (tmp_path / "to/csv" / name).write_text("old")
     assert main(["export", output, "--to", str(tmp_path / "to"), "-f", "csv"]) == FINE
-    assert {path.name for path in (tmp_path / "to/csv").iterdir()} == {"part-00000.csv", "mine.csv"}
+    assert {path.name for path in (tmp_path / "to/csv").iterdir()} == {"part-00000.csv", *mine}
     assert len(pd.read_csv(tmp_path / "to/csv/part-00000.csv")) == 2
+
+
+FORMER: list[Told] = [{"recording_id": name, "segments": words(("said", 0.0, 1.0))} for name in ("a", "b", "c/d", "e")]
+
+
+def test_files_of_recordings_that_have_no_text_any_more_are_removed_and_nothing_of_the_users(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to, failed = tmp_path / "to", {"status": "failed", "text": None, "error": NOT_FOUND}
+    first = write_rows(tmp_path / "first", {"000001-000000-x": FORMER})
+    lost = [{"recording_id": row["recording_id"], **failed} for row in FORMER[1:]]
+    second = write_rows(tmp_path / "second", {"000001-000000-x": lost})
+    assert main(["export", first, "--to", str(to), "-f", "srt", "-f", "vtt"]) == FINE
+    own = {"mine.srt": b"1\n", "c/notes.txt": b"my own", "e.srt": b"corrected by hand"}
+    written(to / "srt", own)
+    capsys.readouterr()
+    assert main(["export", second, "--to", str(to), "-f", "srt"]) == FINE
+    assert "3 files of an earlier export did not belong any more: removed." in capsys.readouterr().out
+    left = {
+        str(path.relative_to(to / "srt")): path.read_bytes() for path in (to / "srt").rglob("*.*") if path.is_file()
+    }
+    assert left.pop(".exported") == b""
+    assert left == own
+    assert len(list((to / "vtt").rglob("*.vtt"))) == 4, "it was not asked for"
+
+
+def test_an_export_that_breaks_off_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    to, rows = tmp_path / "to", FORMER
+    before = write_rows(tmp_path / "first", {"000001-000000-x": rows[:2]})
+    after = write_rows(tmp_path / "second", {"000001-000000-x": rows[2:3], "000001-000001-x": rows[3:]})
+    last = write_rows(tmp_path / "third", {"000001-000000-x": rows[:1]})
+    export(Export(before, to=str(to), formats=("srt",)))
+    put = Store.put
+
+    def broken(self: Store, name: str, payload: bytes) -> None:
+        if name == "srt/e.srt":
+            raise StoreError("Full", "the disk is full")
+        put(self, name, payload)
+
+    monkeypatch.setattr(Store, "put", broken)
+    with pytest.raises(StoreError, match="the disk is full"):
+        export(Export(after, to=str(to), formats=("srt",)))
+    monkeypatch.undo()
+    assert {path.name for path in to.rglob("*.srt")} == {"a.srt", "b.srt", "d.srt"}
+    export(Export(last, to=str(to), formats=("srt",)))
+    assert {path.name for path in to.rglob("*.srt")} == {"a.srt"}
+
+
+def test_a_table_without_rows_is_files_without_rows(tmp_path: Path) -> None:
+    output = write_rows(tmp_path / "out", {"000001-000000-x": ROWS[-1:]})
+    shutil.rmtree(Path(output) / "transcripts")
+    stamp = Stamp(read_identity(Store(output)).fingerprint, "run", 1)
+    commit(Store(output), "000001-000000-x", GATHERED.empty_table(), (), stamp)
+    export(Export(output, to=str(tmp_path / "to"), formats=FORMATS))
+    found = pd.read_parquet(tmp_path / "to/dataset/data/train-00000.parquet")  # load_dataset wants a row at least
+    assert (len(found), "recording_id" in found.columns) == (0, True)
+    assert (tmp_path / "to/csv/part-00000.csv").read_text().startswith("recording_id,uri,")
+    assert [path.read_bytes() for path in (tmp_path / "to").glob("ctm/*")] == [b""]
 
 
 def refusable(at: Path, **changed: str | tuple[str, ...]) -> Export:

@@ -1,6 +1,7 @@
 """`steno filter`: each flag for what it says, every row kept, and the output as it was."""
 
 import json
+import shlex
 from pathlib import Path
 
 import duckdb
@@ -8,11 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from jobs import Filter, SetupError, filter_rows
+from jobs import Filter, SetupError, clipping, filter_rows
 from jobs.cli import main
 from jobs.clipping import Tops
+from jobs.demo.__main__ import CORPUS
 from jobs.exits import FINE, UNUSABLE
 from jobs.suspicion import measured, repeats
+from pipeline.audio.reading import open_audio
+from pipeline.plan import plan
+from pipeline.sources import recordings
 from tests.jobs.rows_of import Told, words, write_rows
 
 SPEECH = words(*[(f"w{number}", number * 0.5, number * 0.5 + 0.4) for number in range(20)])
@@ -114,6 +119,38 @@ def test_clipping_is_heard_from_the_audio_of_each_channel(tmp_path: Path) -> Non
     assert "clipping of 1 rows is not known" in told.text()
 
 
+@pytest.mark.parametrize("kind", ["Crashed", "TimedOut", "OutOfMemory"])
+def test_audio_that_killed_or_stalled_its_reader_is_not_read_again(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(clipping, "open_audio", lambda recording: opened.append(recording.uri) or open_audio(recording))
+    soundfile.write(tmp_path / "a.wav", np.clip(np.sin(np.arange(16_000) / 5) * 1.5, -1, 1), 16_000)
+    (tmp_path / "b.wav").write_bytes((tmp_path / "a.wav").read_bytes())
+    (tmp_path / "c.wav").write_bytes((tmp_path / "a.wav").read_bytes())
+    error = {"class": kind, "stage": "audio", "message": "its decoder died"}
+    bad: Told = {"recording_id": "b", "status": "failed", "seconds": None, "error": error}
+    rows: list[Told] = [{**GOOD, "recording_id": "a"}, bad, {**GOOD, "recording_id": "c"}]
+    placed = [{**row, "uri": str(tmp_path / f"{row['recording_id']}.wav")} for row in rows]
+    again: Told = {**bad, "recording_id": "c", "uri": str(tmp_path / "c.wav")}
+    where = write_rows(tmp_path / "out", {"000001-000000-x": placed, "000002-000000-x": [again]})
+    told = filter_rows(Filter(where, clipping=True))
+    assert opened == [str(tmp_path / "a.wav")], "and none of a row that no longer stands"
+    assert told.spared == 2
+    assert "The audio of 2 rows had killed or stalled its reader, and was not read again." in told.text()
+    assert flagged(tmp_path / "out/flagged")["a"] == ["clipping"]
+
+
+def test_a_container_is_read_up_to_the_last_recording_that_is_wanted(tmp_path: Path) -> None:
+    """What could not be read to its end has one row for the rest, and that is its last."""
+    (shard,) = [table for table in plan([str(CORPUS / "shards")]) if table["recording_id"].null_count]
+    names = [recording.recording_id for recording in recordings(shard)]
+    read = [recording.recording_id for recording in clipping._among(shard, {names[0], names[2], "gone"})]
+    assert read == [names[0], names[2]]
+    heard = clipping.clipped(shard, {names[1]})
+    assert list(heard) == [names[1]]
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
 def test_blocks_of_any_size_clip_alike(size: int) -> None:
     drawn = np.random.default_rng(0).choice([0.0, 1.0, -1.0], (1000, 2), p=[0.5, 0.25, 0.25]).astype(np.float32)
@@ -161,6 +198,14 @@ def test_the_table_itself_is_never_written_to(tmp_path: Path) -> None:
 def test_what_has_no_text_is_nothing_to_be_suspicious_of(job: str, held: str, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=f"holds {held}, and no text"):
         filter_rows(Filter(output(tmp_path / "out", options={"job": job})))
+
+
+def test_the_query_that_is_shown_finds_a_folder_of_any_name(tmp_path: Path) -> None:
+    where = output(tmp_path / "it's $(touch gone) `here`")
+    _, _, line = filter_rows(Filter(where)).text().rpartition("\n  ")
+    program, option, query = shlex.split(line)
+    assert (program, option) == ("duckdb", "-c")
+    assert len(duckdb.sql(query).fetchall()) == 4
 
 
 def test_a_bucket_takes_the_flagged_table(tmp_path: Path, moto_s3: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -21,6 +22,7 @@ from pipeline.storage import Store
 from tests.checkpoints import write_small_speller
 from tests.clips import make_clips
 from tests.faults.runs import engineless
+from tests.pipeline.corpora import tarred, written
 
 CLIP = make_clips(16_000, seed=0).good[0]
 
@@ -120,6 +122,41 @@ def test_what_failed_is_tried_again_with_the_options_of_the_last_run(model: Path
     after = texts(output)
     assert [name for name, told in after.items() if told != before[name]] == [n for n in after if "late" in n]
     assert main(["verify", output]) == FINE
+
+
+def packed(folder: Path, *seeds: int) -> bytes:
+    """A tar of recordings."""
+    for seed in seeds:
+        speak(folder / f"{seed}.flac", seed)
+    return tarred([(f"{seed}.flac", (folder / f"{seed}.flac").read_bytes()) for seed in seeds])
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("by", ["incremental", "retry"])
+def test_a_tar_that_was_cut_short_is_whole_when_it_is_read_again(model: Path, tmp_path: Path, by: str) -> None:
+    corpus, whole = tmp_path / "corpus", packed(tmp_path / "loose", 1, 2, 3)
+    options = Incremental((str(corpus),), str(tmp_path / "out"), str(model), cpus=2)
+    written(corpus, {"calls.tar": whole[: len(whole) // 2]})
+    assert incremental(options).failed == 1
+    written(corpus, {"calls.tar": whole})
+    report = incremental(options) if by == "incremental" else retry(Retry(options.output, cpus=2))
+    assert (report.added, report.failed) == (1, 0)
+    assert set(texts(options.output)) == {f"corpus/calls.tar/{seed}.flac" for seed in (1, 2, 3)}
+    assert look(Store(options.output)).counts["failed"] == 0
+    assert retry(Retry(options.output, cpus=2)).added == 0, "nothing is left to be tried again"
+    assert main(["verify", options.output]) == FINE
+
+
+@pytest.mark.usefixtures("here")
+def test_rows_that_a_table_does_not_hold_any_more_are_gone(model: Path, tmp_path: Path) -> None:
+    packed(tmp_path / "loose", 1, 2, 3, 4)
+    (tmp_path / "corpus").mkdir()
+    options = Incremental((str(tmp_path / "corpus"),), str(tmp_path / "out"), str(model), cpus=2)
+    for seeds in ((1, 2, 3), (4,)):
+        audio = [(tmp_path / f"loose/{seed}.flac").read_bytes() for seed in seeds]
+        pq.write_table(pa.table({"audio": audio}), tmp_path / "corpus" / "t.parquet")
+        assert incremental(options).counts["ok"] == len(seeds)
+    assert set(texts(options.output)) == {"corpus/t.parquet/0"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from jobs.cli import main
 from jobs.exits import UNUSABLE
 from jobs.journal import flaws, journal, progress
 from jobs.options import Manner
+from jobs.refusals import SetupError, refused
 from pipeline.log import NOTICE, RUN, tell
 from pipeline.tally import Tally
 
@@ -43,6 +44,11 @@ def test_people_read_what_they_should_know_and_programs_everything(capsys: pytes
     assert "hunter2" not in repr(said) and "abcdef" not in repr(said)
 
 
+def test_nothing_that_is_told_commands_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(SetupError(["no \x1b[2J\x1b]0;title\x07 in a.wav\nand \u202e here"]), Manner()) == UNUSABLE
+    assert capsys.readouterr().err == "steno: no \\x1b[2J\\x1b]0;title\\x07 in a.wav\nand \\u202e here\n"
+
+
 def test_a_journal_within_a_journal_says_things_once(capsys: pytest.CaptureFixture[str]) -> None:
     with journal(Manner()), journal(Manner()):
         tell("once", level=logging.ERROR)
@@ -54,7 +60,7 @@ def test_progress_is_events_for_programs(capsys: pytest.CaptureFixture[str]) -> 
     manner = Manner(log="json")
     with journal(manner), progress(manner) as watch:
         for _ in range(50):
-            watch(Tally(heard=3_600.0, missing=10, done=5.0))
+            watch(Tally(audio=3_600.0, missing=10, done=5.0))
     (event,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert "50%" in event["message"] and "1 h 00 min of audio" in event["message"]
 

@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 
 
 def tally(done: float = 250.0) -> Tally:
-    return Tally(arrivals=Counter(ok=1_200, failed=3), heard=7_200.0, missing=1_000, done=done)
+    return Tally(arrivals=Counter(ok=1_200, failed=3), audio=7_200.0, missing=1_000, done=done)
 
 
 def test_it_says_counts_hours_speed_and_the_time_left() -> None:

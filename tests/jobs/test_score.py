@@ -64,10 +64,11 @@ FILES = {
     "lines.jsonl": "\n".join(json.dumps({"recording_id": n, "reference": t, "x": [1]}) for n, t in SAID.items()) + "\n",
     "table.tsv": "path\tage\tsentence\n" + "".join(f'{n}\t"7\t{t}\n' for n, t in SAID.items()),
     "table.csv": "id,text\r\n" + "".join(f'{n},"{t}"\r\n' for n, t in SAID.items()),
+    "text": "".join(f"{n} {t}\n" for n, t in SAID.items()),
 }
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "lines.jsonl", "table.tsv", "table.csv"])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("packed", [False, True])
 def test_references_come_from_a_file(name: str, packed: bool, unlabelled: str, tmp_path: Path) -> None:
     file = tmp_path / name
@@ -178,6 +179,11 @@ def test_the_command_tells_people_and_programs(output: str, capsys: pytest.Captu
     assert found["wer"] == pytest.approx(1 / 3)
     assert found["words"] == {"substitutions": 1, "deletions": 1, "insertions": 2, "length": 12}
     assert [each["recording_id"] for each in found["worst"]] == ["b"]
+
+
+def test_names_that_command_a_terminal_are_spelled_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", write_output(tmp_path, [[spoken("\x1b[31mred", "one", reference="two")]])]) == FINE
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_an_unfinished_output_is_scored_as_far_as_it_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

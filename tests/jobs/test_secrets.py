@@ -17,7 +17,7 @@ import soundfile
 
 from jobs.cli import main
 from jobs.demo.__main__ import MODEL
-from jobs.exits import FAILED_ROWS, UNUSABLE
+from jobs.exits import FAILED_ROWS, UNFINISHED, UNUSABLE
 from pipeline.output import add_generation
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
@@ -152,7 +152,7 @@ def test_no_secret_is_told_when_storage_fails_in_the_middle(
     add_generation(Store(str(out)), 1, planned.getvalue())
     tone(tmp_path / "in" / "good.wav")  # a silent store that is named would be told before the start
     code, _, said = steno(environment, "transcribe", tmp_path / "in", "-o", out, "-m", MODEL, "--cpus", 2)
-    assert code == UNUSABLE, said
+    assert code == UNFINISHED, said
     assert "(tried 7 times)" in said, "the storage was there after all"
     clean(out)
     assert clean(engine_logs) > 5

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jobs.table import aligned, visible
+from jobs.table import aligned
+from pipeline.log import visible
 
 
 def test_columns_stand_under_one_another_whatever_letters_are_wide() -> None:

@@ -13,11 +13,12 @@ import soundfile
 from jobs.cli import main
 from jobs.exits import FINE, UNUSABLE
 from jobs.options import Incremental, Transcribe
-from jobs.planning import Growing, Once, add
+from jobs.planning import Growing, Once
 from pipeline.output import Identity, claim
 from pipeline.storage import Store
 from tests.checkpoints import CONFIGS, write_random, write_small_speller
 from tests.clips import make_clips
+from tests.jobs.planned import add
 
 CLIP = make_clips(16_000, seed=0).good[0]
 Run = Callable[..., tuple[int, str, str]]

@@ -1,5 +1,8 @@
 """`steno units`: clusters of the demo's frames, the same whenever the seed is, and what is refused at once."""
 
+import io
+import os
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -10,14 +13,17 @@ import pytest
 from jobs.cli import main
 from jobs.exits import FINE, UNUSABLE
 from models import load_model
+from pipeline import reading
 from pipeline.audio import AudioRules
 from pipeline.bucketing import Buckets
 from pipeline.inference import Device
-from pipeline.output import plan_name
-from pipeline.planfile import shards
+from pipeline.output import add_generation, plan_name
+from pipeline.plan import plan
+from pipeline.planfile import shards, write_plan
 from pipeline.reading import Rules
 from pipeline.storage import Store
 from pipeline.units import CENTROIDS, Clusters
+from tests.faults.runs import MEDDLING, ROOT
 
 DEMO = Path(__file__).parents[2] / "jobs" / "demo"
 KEYWORDS, CLASSIFIER = DEMO / "corpus" / "keywords", DEMO / "checkpoints" / "keywords"
@@ -45,10 +51,7 @@ def test_units_follow_from_the_seed_and_runs_make_up_the_recording(typed: Typed,
     code, told = typed(*asked, "-o", out)
     assert code == FINE, told
     store = Store(str(out))
-    with store.open(plan_name(1)) as file:
-        places = sorted(shards(file), key=lambda place: place.shard)
-    names = ("shard", "row_group", "first", "rows")
-    work = [{"plan": plan_name(1), **{n: getattr(place, n) for n in names}, "done": []} for place in places]
+    work = planned(store)
     assert len(work) == 4
     rules = Rules(str(out), str(CLASSIFIER), AudioRules(), Buckets())
     assert Clusters(str(again), 2, 12).fit(work, rules, Device(str(CLASSIFIER))) is None
@@ -60,6 +63,42 @@ def test_units_follow_from_the_seed_and_runs_make_up_the_recording(typed: Typed,
         used.update(row["units"])
     assert used == set(range(12))
     assert main(["verify", str(out)]) == FINE
+
+
+def planned(store: Store) -> list[dict[str, object]]:
+    """All that there is to read."""
+    with store.open(plan_name(1)) as file:
+        places = sorted(shards(file), key=lambda place: place.shard)
+    names = ("shard", "row_group", "first", "rows")
+    return [{"plan": plan_name(1), **{n: getattr(place, n) for n in names}, "done": []} for place in places]
+
+
+def fitted(folder: Path, *names: str) -> bytes:
+    """The centroids of copies of a few keywords, and of a last one for each name."""
+    corpus, file = folder / "in", io.BytesIO()
+    corpus.mkdir(parents=True)
+    for clip in sorted(KEYWORDS.iterdir())[:6]:
+        shutil.copy(clip, corpus)
+    for name in names:
+        shutil.copy(next(KEYWORDS.glob("20-*")), corpus / name)
+    write_plan(plan([str(corpus)]), file)
+    store = Store(str(folder / "out"))
+    add_generation(store, 1, file.getvalue())
+    rules = Rules(store.url, str(CLASSIFIER), AudioRules(), Buckets())
+    assert Clusters(store.url, 2, 12).fit(planned(store), rules, Device(str(CLASSIFIER))) is None
+    return store.read(CENTROIDS)
+
+
+def test_a_recording_that_kills_its_decoder_is_left_out_of_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would kill the worker of every run: each draws the same sample."""
+    monkeypatch.setenv("PYTHONPATH", f"{MEDDLING}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("MEDDLE", "decoder dies")
+    monkeypatch.setattr(reading, "segments", lambda *_: pytest.fail("it is decoded in the worker itself"))
+    innocent = fitted(tmp_path / "innocent")
+    assert fitted(tmp_path / "guilty", "99-segv.opus") == innocent
+    assert fitted(tmp_path / "larger", "99-fine.opus") != innocent
 
 
 def test_all_that_is_wrong_is_told_before_anything_starts(typed: Typed, tmp_path: Path) -> None:

@@ -16,9 +16,12 @@ from jobs.verifying import verify
 from pipeline.commit import GATHERED, Stamp, commit
 from pipeline.inputs.found import PlanRules
 from pipeline.output import Identity, add_generation, claim
-from pipeline.plan import plan
+from pipeline.plan import DEFAULT, plan
 from pipeline.planfile import write_plan
+from pipeline.schema import TRANSCRIPT
 from pipeline.storage import Store
+from tests.jobs.rows_of import write_read
+from tests.pipeline.corpora import clip, tarred
 
 Row = dict[str, object]
 Change = Callable[[list[Row]], object]
@@ -142,6 +145,102 @@ def test_rows_that_the_footer_does_not_count_and_columns_that_are_not_the_tables
     assert any("its columns are not" in problem for problem in found(file.parents[1]))
     file.write_bytes(b"nothing of the kind")
     assert any("cannot be read" in problem for problem in found(file.parents[1]))
+
+
+def of_tars(folder: Path) -> str:
+    folder.joinpath("corpus").mkdir()
+    for name in ("a", "b"):
+        members = [(f"{number}.wav", clip()) for number in range(2)]
+        (folder / f"corpus/{name}.tar").write_bytes(tarred(members))
+    return write_read(folder / "out", folder / "corpus")
+
+
+def of_tables(folder: Path, rules: PlanRules = DEFAULT) -> str:
+    folder.joinpath("corpus").mkdir()
+    for name in ("a", "b"):
+        rows = pa.table({"audio": [clip()] * 4, "text": ["one"] * 4})
+        pq.write_table(rows, folder / f"corpus/{name}.parquet", row_group_size=2)
+    return write_read(folder / "out", folder / "corpus", rules=rules)
+
+
+def of_row_groups(folder: Path) -> str:
+    return of_tables(folder, PlanRules(parquet_bytes=1))
+
+
+CONTAINERS: dict[str, tuple[Callable[[Path], str], str]] = {
+    "tars": (of_tars, "2 of its rows are of another input"),
+    "Parquet files": (of_tables, "4 of its rows are of another input"),
+    "row groups of a Parquet file": (of_row_groups, "2 of its recordings are in another file, too: corpus/a.parquet/0"),
+}
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_a_container_that_is_there_twice_and_one_that_is_not_there_are_named(kind: str, tmp_path: Path) -> None:
+    written, complaint = CONTAINERS[kind]
+    output = Path(written(tmp_path))
+    assert found(output) == []
+    first, second, *_ = sorted((output / "transcripts").iterdir())
+    second.write_bytes(first.read_bytes())
+    (problem,) = found(output)
+    assert problem.startswith(second.stem)
+    assert complaint in problem
+
+
+def again(output: Path, shard: str, rows: list[Row], generation: int = 1) -> None:
+    """Write a shard's file anew."""
+    (output / f"transcripts/{shard}.parquet").unlink()
+    numbered = [{**each, "ordinal": number} for number, each in enumerate(rows)]
+    stamp = Stamp(IDENTITY.fingerprint, "run", generation)
+    keys = {(number, None) for number in range(len(rows))}
+    commit(Store(str(output)), shard, pa.Table.from_pylist(numbered, GATHERED), keys, stamp)
+
+
+def test_a_table_must_have_the_rows_that_were_planned_or_say_where_it_could_not_be_read_on(tmp_path: Path) -> None:
+    output = Path(of_tables(tmp_path))
+    file = next((output / "transcripts").iterdir())
+    rows = pq.read_table(file).to_pylist()
+    again(output, file.stem, rows[:3])
+    (problem,) = found(output)
+    assert problem == f"{file.stem}: it holds 3 recordings, and 4 were planned"
+    reason = {"class": "Truncated", "stage": "sources", "message": "it ends"}
+    name, uri = str(rows[0]["recording_id"]).removesuffix("0"), str(rows[0]["uri"]).removesuffix("0")
+    rest = {**rows[3], "recording_id": f"{name}2-", "uri": f"{uri}2-", "status": "failed", "error": reason}
+    again(output, file.stem, [*rows[:2], rest])
+    assert found(output) == []
+
+
+def test_parts_of_one_input_that_cannot_be_read_fail_alike(tmp_path: Path) -> None:
+    output = Path(of_row_groups(tmp_path))
+    reason = {"class": "NotFound", "stage": "sources", "message": "gone"}
+    for file in sorted((output / "transcripts").iterdir()):
+        row = pq.read_table(file).to_pylist()[0]
+        name, uri = str(row["recording_id"]).rpartition("/")[0], str(row["uri"]).rpartition("#")[0]
+        failed = {"recording_id": f"{name}/0-", "uri": f"{uri}#0-", "status": "failed", "error": reason}
+        again(output, file.stem, [{**row, **failed}])
+    assert found(output) == []
+
+
+def test_a_file_of_another_generation_and_an_unknown_status_are_named(tmp_path: Path) -> None:
+    output = Path(of_tars(tmp_path))
+    first, second = sorted((output / "transcripts").iterdir())
+    again(output, first.stem, pq.read_table(first).to_pylist(), generation=2)
+    table = pq.read_table(second)
+    strange = pa.array(["odd"] * len(table))
+    field = TRANSCRIPT.field("status")
+    pq.write_table(table.set_column(table.schema.get_field_index("status"), field, strange), second)
+    generation, status = found(output)
+    assert "written for generation 2 of the plan, and it lies in generation 1" in generation
+    assert status == f"{second.stem}: no such status: odd"
+
+
+def test_names_that_command_a_terminal_are_spelled_out(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = write(lambda rows: rows[1].update(recording_id="red\x1b[31m\nnext"))
+    assert main(["verify", str(output)]) == FAILED_ROWS
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert r"red\x1b[31m\nnext: in the table, and not planned" in said
 
 
 def test_a_folder_that_is_no_output_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -160,6 +160,14 @@ def test_clips_of_like_length_share_a_lattice_that_has_room_and_long_ones_have_t
         assert len(groups) <= 1
 
 
+@pytest.mark.parametrize("name", ["hubert-layer-ctc", "sew-d-group-ctc", "lasr-sum-ctc"])
+def test_without_a_clip_nothing_is_aligned(name: str, vocabulary: Vocabulary) -> None:
+    model = load_model(published(name).folder)
+    model.vocabulary = vocabulary
+    assert model.align(model.frontend([]), []) == []
+    assert model.transcribe([]) == []
+
+
 def test_a_text_for_every_clip_is_needed(vocabulary: Vocabulary) -> None:
     model = load_model(published("hubert-layer-ctc").folder)
     model.vocabulary = vocabulary

@@ -254,8 +254,9 @@ def test_a_clip_that_is_not_a_number_is_refused_alone(name: str, bad: float) -> 
 def test_no_clips_give_no_predictions(name: str) -> None:
     model = ours(name)
     batch = model.frontend([])
-    assert model.predict(batch) == []
+    assert model.predict(batch) == model.vectors(batch, [0, None]) == model.quiet(batch) == []
     assert len(batch.lengths) == len(batch.refusals) == len(batch.inputs) == 0
+    assert all(state.shape[:2] == (0, 0) for state in model.hidden_states(batch).states)
 
 
 @pytest.mark.parametrize("clips", [[], [noise(0)], [noise(1), noise(300)], [np.full(5_003, np.nan, np.float32)]])
@@ -265,6 +266,14 @@ def test_a_batch_without_a_frame_has_an_output(name: str, clips: list[Clip]) -> 
     out = model(model.frontend(clips))
     assert out.lengths.tolist() == [0] * len(clips)
     assert all(len(rows) == len(clips) and not rows.any() for rows, _ in _padded(out))
+
+
+@pytest.mark.parametrize("clips", [[], [noise(1)]])
+@pytest.mark.parametrize("name", ["hubert-group-ctc", "lasr-ctc", "sew-d-group-classes"])
+def test_where_no_clip_has_a_frame_a_loss_would_be_no_number(name: str, clips: list[Clip]) -> None:
+    label = 3 if name.endswith("classes") else [3]
+    with pytest.raises(ValueError, match="no clip has a frame"):
+        ours(name).loss(ours(name).frontend(clips), [label] * len(clips))
 
 
 @pytest.mark.parametrize("name", ["hubert-raw-ctc", "sew-d-group-ctc", "lasr-ctc"])

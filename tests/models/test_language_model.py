@@ -10,13 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import language_model
+from models.kenlm_binary import KenlmBinary
 from models.language_model import LanguageModel, LanguageModelError, Lookup, load_language_model, name
 
 KENLM = Path(__file__).parent / "fixtures" / "kenlm"
-"""ARPA files, and what `build_binary` of KenLM 0.3.0 makes of them: `build_binary trie cats.arpa cats.trie`."""
+"""ARPA files, and what `build_binary` of KenLM 0.3.0 makes of them: `build_binary trie cats.arpa cats.trie`.
+
+One lists no words: `build_binary -v probing cased.arpa cased-unlisted.probing`.
+"""
 ARPA = (KENLM / "cats.arpa").read_text()
 CUT_SHORT = (KENLM / "cats.trie").read_bytes()[:300]
+CUT_IN_ITS_LIST = (KENLM / "cats.trie").read_bytes()[:-3]
 WORDS = st.lists(st.sampled_from(["the", "cat", "sat", "dog", "the"]), max_size=8)
+PLAIN, MIXED = ["us", "may", "will", "o'neil", "dog"], ["mcdonald", "iphone"]
+"""The words of `cased.arpa` and another: those in cases that most words have, and those that mix them."""
 
 
 def log_probability(model: LanguageModel, words: list[str]) -> float:
@@ -56,6 +63,47 @@ def test_a_kenlm_binary_says_what_its_arpa_file_says(kind: str) -> None:
     ours, binary = load_language_model(KENLM / "cats.arpa"), load_language_model(KENLM / f"cats.{kind}")
     for words in (["the", "cat", "sat"], ["cat", "dog", "the", "the"], ["SAT", "Cat"], []):
         assert log_probability(binary, words) == pytest.approx(log_probability(ours, words), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [("cased.probing", PLAIN + MIXED), ("cased.trie", PLAIN + MIXED), ("cased-unlisted.probing", PLAIN)],
+)
+def test_a_kenlm_binary_and_its_arpa_file_hear_the_same_word_in_many_cases(file: str, words: list[str]) -> None:
+    ours, binary = load_language_model(KENLM / "cased.arpa"), load_language_model(KENLM / file)
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.lists(st.sampled_from(words + [word.upper() for word in words]), max_size=8))
+    def check(words: list[str]) -> None:
+        assert log_probability(binary, words) == pytest.approx(log_probability(ours, words), abs=1e-5)
+
+    check()
+
+
+@pytest.mark.parametrize("file", ["cased.arpa", "cased.probing", "cased.trie", "cased-unlisted.probing"])
+def test_of_words_that_only_their_case_tells_apart_the_likeliest_counts(file: str) -> None:
+    """Of `Will` and `WILL`, which are as likely, the first by the alphabet."""
+    reference, model = kenlm.Model(str(KENLM / "cased.arpa")), load_language_model(KENLM / file)
+    for said, known in (("us may", "US may"), ("will us", "WILL US"), ("o'neil will", "O'Neil WILL")):
+        wanted = reference.score(known) * math.log(10)
+        assert log_probability(model, said.split()) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_binary_that_lists_no_words_does_not_know_those_that_mix_cases() -> None:
+    unlisted, listed = (load_language_model(KENLM / f"cased{form}.probing") for form in ("-unlisted", ""))
+    assert log_probability(unlisted, ["McDonald"]) == log_probability(listed, ["dog"])
+    assert log_probability(unlisted, ["McDonald"]) < log_probability(listed, ["McDonald"])
+
+
+def test_contexts_that_a_kenlm_binary_does_not_tell_apart_are_one() -> None:
+    """A model of pairs of words remembers one, whatever came before."""
+    binary = load_language_model(KENLM / "small.probing")
+    assert isinstance(binary, KenlmBinary)
+    context = torch.tensor([[binary.start]])
+    for word in 20 * ["a", "ab", "dog", "ab", "mat"]:
+        _, context = binary.score(context, torch.tensor([[name(word)]]))
+    assert len(binary.states) <= len(["<s>", "a", "ab", "unknown"])
+    assert len(binary.known) <= 4 * 3
 
 
 def test_words_are_known_whatever_their_case(path: Path) -> None:
@@ -114,7 +162,11 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         load_language_model(tmp_path / "lm.arpa")
 
 
-@pytest.mark.parametrize("content", [language_model.BINARY + b" version 5\n" + b"x" * 10, CUT_SHORT])
+@pytest.mark.parametrize(
+    "content",
+    [language_model.BINARY + b" version 5\n" + b"x" * 10, CUT_SHORT, CUT_IN_ITS_LIST],
+    ids=["damaged", "cut short", "cut in the list of its words"],
+)
 def test_a_binary_that_is_damaged_is_told(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "lm.bin").write_bytes(content)
     with pytest.raises(LanguageModelError, match="cut short or damaged"):

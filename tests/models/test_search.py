@@ -15,6 +15,7 @@ from torch.nn.functional import one_hot
 
 from models.beam import Frames, search_beam
 from models.fusion import Unheard
+from models.kenlm_binary import KenlmBinary
 from models.language_model import LanguageModel, load_language_model
 from models.layers.packing import Packed
 from models.protocol import CtcSearch, Tokens
@@ -102,6 +103,15 @@ def test_a_kenlm_binary_finds_what_its_arpa_file_finds(model: LanguageModel) -> 
     for one, other in zip(ours, theirs, strict=True):
         same(one, other)
         np.testing.assert_allclose(*([a.score for a in tokens.alternatives] for tokens in (one, other)), atol=1e-4)
+
+
+def test_what_a_search_asks_a_kenlm_binary_does_not_outlive_it() -> None:
+    binary = load_language_model(KENLM / "small.probing")
+    assert isinstance(binary, KenlmBinary)
+    search = CtcSearch(beam=8, language_model=binary)
+    for seed in range(3):
+        read_tokens(clips(seed, 40, 25), BLANK, search, SURFACES)
+        assert (len(binary.states), len(binary.known)) == (1, 0)
 
 
 @settings(max_examples=25, deadline=None)

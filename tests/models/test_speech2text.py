@@ -97,6 +97,16 @@ def test_labels_that_cannot_be_meant_are_named(labels: list[list[int]], words: s
         model.loss(model.frontend([noise(9_999), noise(5_003)]), labels)
 
 
+@pytest.mark.parametrize("clips", [0, 2])
+@pytest.mark.parametrize("architecture", ["ForConditionalGeneration", "Model"])
+def test_where_no_clip_has_a_frame_a_decoder_says_nothing(architecture: str, clips: int) -> None:
+    model = ours("plain", architecture)
+    taught = model.teach(model.frontend([noise(1)] * clips), [GIVEN] * clips)
+    width = 60 if architecture == "ForConditionalGeneration" else 32
+    assert taught.logits.shape == (clips, 0, width)
+    assert taught.lengths.tolist() == [0] * clips
+
+
 def test_gradients_reach_every_weight() -> None:
     model = load_model(folder("untied", "ForConditionalGeneration") if ours("untied") else "")
     model.requires_grad_(True)

@@ -1,5 +1,6 @@
 """Alignment: where texts come from, how a recording's pieces stay together, and what the row says."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from pipeline.bucketing import Buckets
 from pipeline.features import features
 from pipeline.gathering import Gathering
 from pipeline.inference import Device, Listener
-from pipeline.references import References, ReferencesError
+from pipeline.references import NONE, References, ReferencesError
 from pipeline.schema import Recording
 from pipeline.stitching import Making, Piece, Word
 from pipeline.together import groups, whole_batches
@@ -93,8 +94,77 @@ def test_without_a_text_a_recording_is_skipped_and_not_read(text: str | None) ->
 
 def test_a_file_without_texts_is_named(tmp_path: Path) -> None:
     (tmp_path / "texts").write_text("one fine\nalone\n")
-    with pytest.raises(ReferencesError, match="line 2 must be a recording's id, a tab, and its text"):
+    with pytest.raises(ReferencesError, match="line 2: must be a recording's id, a tab, and its text"):
         References(str(tmp_path / "texts")).known()
+
+
+SAID = {"b/a.wav": "one, two", "c.wav": "three\u2028four"}
+FORMS = {
+    "pairs": "".join(f"{name}\t{text}\r\n" for name, text in SAID.items()),
+    "tsv": "path\tage\tsentence\r\n" + "".join(f'{name}\t"7\t{text}\r\n' for name, text in SAID.items()),
+    "csv": "recording_id,channel,text\r\n" + "".join(f'{name},,"{text}"\r\n' for name, text in SAID.items()),
+    "jsonl": "".join(json.dumps({"id": name, "text": text}) + "\r\n" for name, text in SAID.items()),
+    "manifest": "".join(json.dumps({"audio_filepath": name, "text": text}) + "\n" for name, text in SAID.items()),
+}
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("form", FORMS)
+def test_texts_are_read_in_every_form_that_scores_are_read_from(form: str, mark: str, tmp_path: Path) -> None:
+    file = tmp_path / form
+    file.write_bytes(gzip.compress((mark + FORMS[form]).encode()) if form == "csv" else (mark + FORMS[form]).encode())
+    known = References(str(file))
+    for name, text in SAID.items():
+        assert known.given(Recording("s", 0, name, "u", b"")).reference == text
+    assert known.given(Recording("s", 0, "other", f"{tmp_path}/c.wav", b"")).reference == (
+        SAID["c.wav"] if form == "manifest" else None
+    )
+
+
+def test_a_text_of_a_part_or_of_a_channel_is_given_to_that_alone(tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    parts = [{"audio_filepath": "a.wav", "offset": at, "duration": 1.5, "text": f"from {at}"} for at in (0, 1.5)]
+    channels = [{"id": "call", "channel": channel, "text": f"voice {channel}"} for channel in (0, 1)]
+    twice = [{"id": "twice", "text": text} for text in ("this", "that")]
+    file.write_text("".join(f"{json.dumps(each)}\n" for each in [*parts, *channels, *twice]))
+    known, whole = References(str(file)), Recording("s", 0, "a.wav@1.500-3.000", f"{tmp_path}/a.wav", b"", begin=1.5)
+    assert known.given(replace(whole, duration=1.5)).reference == "from 1.5"
+    assert known.given(replace(whole, recording_id="a.wav", begin=0.0)).failure == NONE
+    call = replace(whole, recording_id="call", begin=0.0)
+    assert known.given(replace(call, channel=1)).reference == "voice 1"
+    for name, why in (("call", "a text for each channel"), ("twice", "several texts")):
+        failure = known.given(replace(call, recording_id=name, reference="of the input")).failure
+        assert failure is not None
+        assert (failure.kind, failure.status) == ("NoReference", "skipped")
+        assert why in failure.message
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('[{"id": "a", "text": "b"}]', "it is one JSON array"),
+        ("name,text\na,b c\n", "its header must have one of recording_id"),
+        ("file name,text\na,b c\n", "its header must have one of recording_id"),
+        ("a\tb\tc\n", "line 1: must be a recording's id, a tab, and its text, as there is no header"),
+        ('{"id": "a"}\n', "has none of reference, text"),
+        ("\n", "holds no text"),
+        (b"a\t\xff\n", "neither JSON lines nor TSV nor CSV"),
+        (b"\x1f\x8bnothing packed", "neither JSON lines nor TSV nor CSV"),
+    ],
+)
+def test_what_is_no_file_of_texts_is_refused(content: str | bytes, complaint: str, tmp_path: Path) -> None:
+    file = tmp_path / "texts"
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ReferencesError, match=complaint):
+        References(str(file)).known()
+
+
+def test_a_text_may_be_hours_long_and_a_word_that_headers_know(tmp_path: Path) -> None:
+    long, short = tmp_path / "long.csv", tmp_path / "short.tsv"
+    long.write_text(f"id,text\na,{'word ' * 40_000}\n")
+    short.write_text("a.wav\tpath\nb.wav\ttext\n")
+    assert len(References(str(long)).known().texts["a"]) == 200_000
+    assert References(str(short)).known().texts == {"a.wav": "path", "b.wav": "text"}
 
 
 @pytest.fixture(scope="module")

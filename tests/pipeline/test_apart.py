@@ -99,6 +99,21 @@ def test_a_stall_is_stopped_when_its_time_is_up() -> None:
     assert threading.active_count() <= before
 
 
+def test_the_time_that_is_taken_by_those_who_hear_is_not_the_decoders() -> None:
+    decoder = Decoder(AudioRules())
+    try:
+        list(decoder.segments(recording("before")))  # so that the child is there
+        decoder.rules = AudioRules(patience_seconds=3.0, patience_seconds_per_megabyte=1e-9, most_patience_seconds=3.0)
+        found = []
+        for segment in decoder.segments(recording("long", seconds=150.0)):
+            found.append(segment)
+            time.sleep(3.5 if len(found) == 1 else 0)
+    finally:
+        decoder.close()
+    assert [segment.failure for segment in found] == [None] * len(found)
+    assert len(found) > 2 and found[-1].total == 150 * 16_000
+
+
 def test_an_answer_that_was_not_heard_out_is_not_taken_for_the_next() -> None:
     decoder = Decoder(AudioRules())
     first, second = recording("a"), replace(recording("b"), ordinal=1)

@@ -109,6 +109,16 @@ def test_a_piece_that_is_heard_again_finds_its_file_there(folder: Path, tmp_path
     assert path.read_bytes() == before
 
 
+def test_a_rehearsal_writes_no_file(folder: Path, tmp_path: Path) -> None:
+    model = load_model(folder)
+    task = Embedding(None, Frames(str(tmp_path), (2,)))
+    pieces = read(model, 0, 2.0, WHOLE) + read(model, 1, 1.0, WHOLE)
+    rehearsed = row(folder, task.rehearsed(), pieces)
+    assert not list(tmp_path.iterdir())
+    assert row(folder, task, pieces) == rehearsed
+    assert Embedding(1).rehearsed() == Embedding(1)
+
+
 def test_storage_that_fails_is_no_recordings_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write_random("HubertModel", CONFIGS["HuBERT"], CLIP, tmp_path)
     model = load_model(tmp_path)

@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.inputs.found import PlanError, PlanRules
 from pipeline.plan import plan
+from pipeline.storage import Store
+from pipeline.stores import s3
 from tests.pipeline.corpora import by_id, clip, jsonl, read, shar, tarred, written
 
 
@@ -83,6 +85,34 @@ def test_a_tarred_nemo_manifest_is_a_shard_per_tar_however_its_lines_are_shuffle
     ]
 
 
+def test_the_segments_of_a_file_that_a_tar_holds_once_are_parts_of_it(tmp_path: Path) -> None:
+    names = ["call.wav", "call-sub1.wav", "other.wav", "call-sub2.wav", "own-sub1.wav", "own.wav", "none-sub1.wav"]
+    lines = [{"audio_filepath": name, "shard_id": 0, "offset": n, "duration": 1} for n, name in enumerate(names)]
+    members = [("call.wav", clip(1)), ("other.wav", clip(2)), ("own.wav", clip(3)), ("own-sub1.wav", clip(4))]
+    written(tmp_path, {"tarred_audio_manifest.json": jsonl(lines), "audio_0.tar": tarred(members)})
+    found = read(tmp_path)
+    assert [each.audio for each in found] == [clip(n) for n in (1, 1, 2, 1, 4, 3)] + [None]
+    assert [each.begin for each in found] == list(range(7)) == [each.ordinal for each in found]
+    assert found[1].recording_id == "call-sub1.wav@1.000-2.000"
+    assert found[6].failure is not None and found[6].failure.kind == "NotFound"
+
+
+def test_a_member_that_is_called_like_a_segment_is_found_wherever_it_stands(tmp_path: Path) -> None:
+    lines = [{"audio_filepath": f"call{sub}.wav", "shard_id": 0} for sub in ("", "-sub1", "-sub2", "-sub1-sub1")]
+    members = [("call.wav", clip(1)), ("z.wav", clip(2)), ("call-sub1.wav", clip(3))]
+    written(tmp_path, {"tarred_audio_manifest.json": jsonl(lines), "audio_0.tar": tarred(members)})
+    assert [each.audio for each in read(tmp_path)] == [clip(1), clip(3), clip(1), clip(3)]
+
+
+def test_a_tar_that_breaks_off_may_have_held_what_is_called_like_a_segment(tmp_path: Path) -> None:
+    lines = [{"audio_filepath": name, "shard_id": 0} for name in ("call.wav", "call-sub1.wav")]
+    whole = tarred([("call.wav", clip(1)), ("call-sub1.wav", clip(2))])
+    written(tmp_path, {"tarred_audio_manifest.json": jsonl(lines), "audio_0.tar": whole[:4000]})
+    first, second = read(tmp_path)
+    assert first.audio == clip(1)
+    assert second.failure is not None and second.failure.kind == "Truncated"
+
+
 def test_numbered_manifests_and_their_tars_are_named_as_nemo_names_them(tmp_path: Path) -> None:
     files = {f"sharded/m_{n}.json": jsonl([{"audio_filepath": f"{n}.wav", "text": str(n)}]) for n in range(3)}
     tars = {f"tars/a_{n}.tar": tarred([(f"{n}.wav", clip(n)), ("unnamed.wav", b"")]) for n in range(3)}
@@ -118,6 +148,19 @@ def test_parquet_holds_plain_bytes_or_paths_and_a_large_one_is_split_by_row_grou
     assert len({each.shard for each in split}) == 3
     assert (split[4].ordinal, split[4].reference, split[4].extra) == (0, "e", '{"speaker": 4}')
     assert [each.audio for each in read(tmp_path / "paths.parquet")] == [clip(2), clip(1)]
+
+
+def test_fields_that_are_carried_stay_json_where_a_credential_is_blacked_out(tmp_path: Path) -> None:
+    fields = {
+        "html": '<a href="http://x/?key=canary">link</a>',
+        "http://y/?token=canary": ['"', "\nAKIACANARY0000000001"],
+    }
+    written(tmp_path, {"m.jsonl": jsonl([{"audio_filepath": "1.wav", **fields}]), "1.wav": clip(1)})
+    (found,) = read(tmp_path / "m.jsonl")
+    assert json.loads(found.extra or "") == {
+        "html": '<a href="http://x/?key=***">link</a>',
+        "http://y/?token=***": ['"', "\n***"],
+    }
 
 
 def test_a_webdataset_tar_carries_what_lies_beside_the_audio(tmp_path: Path) -> None:
@@ -158,6 +201,35 @@ def test_common_voice_clips_lie_beside_their_table(tmp_path: Path) -> None:
     written(tmp_path, {"dev.tsv": table})
     with pytest.raises(PlanError, match=r"train.tsv, dev.tsv.*name the one to read"):
         plan([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (b"client_id\tsentence\nspk\thello\n", r"t\.tsv has no column 'path'.*it has client_id, sentence"),
+        (b"path\xff\tsentence\n1.mp3\tx\n", r"t\.tsv has no header that can be read: .*not UTF-8"),
+        (b"\n", r"t\.tsv is empty"),
+    ],
+)
+def test_a_common_voice_table_that_does_not_name_its_clips_is_told(tmp_path: Path, table: bytes, said: str) -> None:
+    written(tmp_path, {"t.tsv": table})
+    with pytest.raises(PlanError, match=said):
+        plan([str(tmp_path / "t.tsv")], PlanRules(format="commonvoice"))
+
+
+def test_two_slashes_in_an_address_are_not_one(moto_s3: str) -> None:
+    store, bucket = Store(moto_s3), moto_s3.removeprefix("s3://")
+    for number, name in enumerate(("audio/x.wav", "audio//x.wav", "audio//y.wav")):
+        s3.call("put_object", f"{bucket}/{name}", Body=clip(number))
+    lines = [f"{moto_s3}/audio//x.wav", f"{moto_s3}/audio/x.wav", "audio//x.wav", f"{moto_s3}/audio/a/..//./y.wav"]
+    store.put("m.jsonl", jsonl([{"audio_filepath": line} for line in lines]))
+    assert [each.audio for each in read(f"{moto_s3}/m.jsonl")] == [clip(1), clip(0), clip(0), clip(2)]
+    s3.call(
+        "put_object", f"{bucket}/audio//m.jsonl", Body=jsonl([{"audio_filepath": n} for n in ("y.wav", "../x.wav")])
+    )
+    inner, outer = read(f"{moto_s3}/audio//m.jsonl")
+    assert inner.audio == clip(2)
+    assert outer.failure is not None and outer.failure.kind == "OutsideRoot"
 
 
 def test_librispeech_references_stand_beside_the_chapter(tmp_path: Path) -> None:

@@ -111,6 +111,14 @@ def test_a_channel_that_fails_leaves_the_other() -> None:
     assert [(r["channel"], r["status"]) for r in whole.table.to_pylist()] == [(0, "ok"), (1, "failed")]
 
 
+def test_a_text_is_held_against_what_was_said_only_where_that_is_of_it_alone() -> None:
+    (alone,) = take(Gathering(MAKING), [row(0, 0, 0), census(1)])
+    assert alone.table["wer"].to_pylist() == [1.0]
+    (halves,) = take(Gathering(MAKING), [row(0, 0, 0, 0, 2), row(0, 0, 0, 1, 2), census(1)])
+    assert halves.table["reference"].to_pylist() == ["said", "said"]
+    assert halves.table["wer"].to_pylist() == halves.table["cer"].to_pylist() == [None, None]
+
+
 def test_what_is_written_off_is_a_row_that_says_why() -> None:
     gathering = Gathering(MAKING)
     take(gathering, [row(0, 0, 0), census(2)])

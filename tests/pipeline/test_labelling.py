@@ -85,6 +85,7 @@ def test_windows_cover_a_recording_from_end_to_end(
     for each in made:
         np.testing.assert_array_equal(each.samples, whole.samples[slice(*each.core)])
     assert made[-1].total == len(whole.samples)
+    assert sum(each.fresh for each in made) == whole.fresh == whole.total, "what overlaps counts once"
 
 
 @pytest.mark.parametrize("problem", ["single_label_classification", "multi_label_classification", "regression"])

@@ -1,5 +1,7 @@
-"""What stands where later generations hold a recording again."""
+"""What stands where later generations hold a recording, or a container of many, again."""
 
+import io
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.commit import commit
+from pipeline.inputs.found import PlanRules
+from pipeline.inputs.rows import Row
 from pipeline.latest import by_shard, latest, superseded
+from pipeline.output import add_generation, generations
+from pipeline.plan import shards_of
+from pipeline.planfile import write_plan
 from pipeline.schema import TRANSCRIPT
 from pipeline.storage import Store
 from tests.pipeline.rows import STAMP, census, row
@@ -20,11 +27,43 @@ NEWEST = blocks(README, "sql")[1]
 
 
 def put(store: Store, shard: str, names: list[str], run_id: str) -> None:
+    """Commit a shard; names with an exclamation mark are of recordings that failed."""
     table = pa.Table.from_pylist(
-        [{**row((index, None), run_id), "recording_id": name} for index, name in enumerate(names)],
+        [
+            {
+                **row((9 if name.endswith("!") else 0, None), run_id),
+                **{"ordinal": index, "recording_id": name.removesuffix("!")},
+            }
+            for index, name in enumerate(names)
+        ],
         schema=gathered([(0, None)]).schema,
     )
     commit(store, shard, table, census(len(names)), replace(STAMP, run_id=run_id, generation=int(shard[:6])))
+
+
+def planned(store: Store, *rows: Row, retried: bool = False) -> list[str]:
+    """Plan a generation of containers and recordings; the names of its shards."""
+    rules, file = PlanRules(generation=len(generations(store)) + 1), io.BytesIO()
+    tables = list(shards_of((("webdataset", row) for row in rows), rules))
+    write_plan(tables, file, () if retried else ("in",))
+    add_generation(store, rules.generation, file.getvalue())
+    return [table["shard"][0].as_py() for table in tables]
+
+
+def box(uri: str, part: int | None = None, **said: object) -> Row:
+    """A tar, or a part of it."""
+    ends = {} if part is None else {"begin_byte": 100 * part, "end_byte": 100 * part + 100}
+    return Row(None, uri, extra=json.dumps({"prefix": uri.strip("/"), **said}), **ends)
+
+
+def standing(store: Store) -> dict[str, str]:
+    """The runs of the rows that stand, those of failed ones with a mark."""
+    rows = pa.concat_tables(latest(store, ["recording_id", "run_id", "status"])).to_pylist()
+    found = {row["recording_id"]: row["run_id"] + "!" * (row["status"] == "failed") for row in rows}
+    assert len(found) == len(rows)
+    bare = pa.concat_tables(latest(store, ["run_id"]))["run_id"].to_pylist()
+    assert sorted(bare) == sorted(run.removesuffix("!") for run in found.values())
+    return found
 
 
 @pytest.fixture
@@ -83,3 +122,71 @@ def test_columns_that_an_older_file_does_not_have_are_null(store: Store, tmp_pat
     found = pa.concat_tables(latest(store))
     assert found.schema.equals(TRANSCRIPT)
     assert sorted(found["recording_id"].to_pylist()) == sorted(STANDING)
+
+
+def test_no_row_of_a_container_stands_once_it_has_changed(disk: Store) -> None:
+    (first,) = planned(disk, box("/a.tar"))
+    put(disk, first, ["a/1", "a/2", "a/tail@1024!"], "night-1")
+    (second,) = planned(disk, box("/a.tar", rows=2))
+    assert standing(disk) == {"a/1": "night-1", "a/2": "night-1", "a/tail@1024": "night-1!"}, (
+        "as long as it is not done"
+    )
+    put(disk, second, ["a/2", "a/3"], "night-2")
+    assert standing(disk) == {"a/2": "night-2", "a/3": "night-2"}
+    assert [shard for shard, _ in by_shard(disk)] == [first, second]
+
+
+def test_a_container_in_parts_has_changed_when_all_of_them_are_done(disk: Store) -> None:
+    for shard, names in zip(planned(disk, box("/a.tar", 0), box("/a.tar", 1)), (["a/1"], ["a/2", "a/3"]), strict=True):
+        put(disk, shard, names, "night-1")
+    head, tail = planned(disk, box("/a.tar", 0, other=1), box("/a.tar", 1, other=1))
+    put(disk, tail, ["a/2"], "night-2")
+    assert standing(disk) == {"a/1": "night-1", "a/2": "night-2", "a/3": "night-1"}
+    put(disk, head, ["a/0"], "night-2")
+    assert standing(disk) == {"a/0": "night-2", "a/2": "night-2"}
+
+
+def test_a_listing_that_has_planned_no_more_than_the_rest_of_a_container_leaves_its_beginning(disk: Store) -> None:
+    """As listings of an earlier version did where sizes of parts were set anew."""
+    (first,) = planned(disk, box("/a.tar"))
+    put(disk, first, ["a/1", "a/2"], "night-1")
+    (second,) = planned(disk, box("/a.tar", 1))
+    put(disk, second, ["a/2"], "night-2")
+    assert standing(disk) == {"a/1": "night-1", "a/2": "night-2"}
+
+
+def test_what_is_tried_again_of_a_container_ends_what_had_failed_in_that_part_and_nothing_else(disk: Store) -> None:
+    left, right = planned(disk, box("/a.tar", 0), box("/a.tar", 1))
+    put(disk, left, ["a/1", "a/x!"], "night-1")
+    put(disk, right, ["a/2", "a/3!", "a/tail@150!"], "night-1")
+    another, again = planned(disk, box("/b.tar"), box("/a.tar", 1), retried=True)
+    put(disk, another, ["b/1"], "retry")
+    assert "a/tail@150" in standing(disk)
+    put(disk, again, ["a/2", "a/3", "a/4"], "retry")
+    now = {"b/1": "retry", "a/2": "retry", "a/3": "retry", "a/4": "retry"}
+    assert standing(disk) == {"a/1": "night-1", "a/x": "night-1!", **now}
+
+
+def test_good_rows_of_a_container_stand_where_it_could_not_be_read_again(disk: Store) -> None:
+    (first,) = planned(disk, box("/a.tar"))
+    put(disk, first, ["a/1", "a/2", "a/3!"], "night-1")
+    (again,) = planned(disk, box("/a.tar"), retried=True)
+    put(disk, again, ["a/tail!"], "retry")
+    assert standing(disk) == {"a/1": "night-1", "a/2": "night-1", "a/tail": "retry!"}
+
+
+def test_other_containers_and_recordings_stand_beside_a_changed_one(disk: Store) -> None:
+    loose = Row("loose", "/a.wav")
+    first = planned(disk, box("/a.tar"), box("/b.tar"), box("/a.tar")._replace(extra='{"prefix": "mark/a"}'), loose)
+    for shard, names in zip(first, (["a/1"], ["b/1!"], ["mark/a/1"], ["loose"]), strict=True):
+        put(disk, shard, names, "night-1")
+    (second,) = planned(disk, box("/a.tar"))
+    put(disk, second, ["a/2"], "night-2")
+    assert standing(disk) == {"a/2": "night-2", "b/1": "night-1!", "mark/a/1": "night-1", "loose": "night-1"}
+
+
+def test_a_file_that_others_have_put_there_is_not_read(store: Store, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "transcripts" / "all.parquet")
+    found = pa.concat_tables(latest(store, ["recording_id", "run_id"])).to_pylist()
+    assert {each["recording_id"]: each["run_id"] for each in found} == STANDING
+    assert superseded(store)

@@ -23,7 +23,7 @@ import sys, time
 from pipeline.lease import Lease
 from pipeline.storage import Store
 with Lease(Store(sys.argv[1]), "run-of-child", beat=0.1, expiry=1.5) as lease:
-    lease.mark({"shard-7": 2})
+    lease.mark(["shard-7"])
     print("holding", flush=True)
     time.sleep(60)
 """
@@ -50,7 +50,7 @@ def child(store: Store) -> "subprocess.Popen[str]":
     """Another process that holds the lease and has a shard open."""
     process = subprocess.Popen([sys.executable, "-c", HOLD, store.url], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdout.readline() == "holding\n"
-    eventually(lambda: written(store)["open"] == {"shard-7": 2})
+    eventually(lambda: written(store)["open"] == {"shard-7": 1})
     return process
 
 
@@ -87,9 +87,27 @@ def test_a_killed_run_on_this_machine_is_followed_at_once_and_its_open_shards_ar
     begun = time.monotonic()
     with lease(disk, "run-2") as second:
         assert time.monotonic() - begun < EXPIRY / 2
-        assert second.inherited == {"shard-7": 2}
+        assert second.inherited == {"shard-7": 1}
         eventually(lambda: written(disk)["run_id"] == "run-2")
-        assert written(disk)["open"] == {"shard-7": 2}, "dying before the first mark must not clear the blame"
+        assert written(disk)["open"] == {"shard-7": 1}, "dying before the first mark must not clear the blame"
+        second.mark(["shard-7", "shard-8"])
+        eventually(lambda: written(disk)["open"] == {"shard-7": 2, "shard-8": 1})
+        second.mark(["shard-8"])
+        eventually(lambda: written(disk)["open"] == {"shard-7": 1, "shard-8": 1})
+        second.acquit("shard-7")
+        second.mark([])
+        eventually(lambda: written(disk)["open"] == {})
+
+
+@pytest.mark.parametrize("polite", [True, False])
+def test_a_holder_that_is_asked_to_stop_blames_nothing_that_it_had_open(polite: bool, disk: Store) -> None:
+    ending = KeyboardInterrupt if polite else RuntimeError
+    for times in (1, 2):
+        with suppress(ending), lease(disk, f"run-{times}") as first:
+            first.mark(["shard-7"])
+            raise ending
+    with lease(disk, "run-3") as last:
+        assert last.inherited == ({} if polite else {"shard-7": 2})
 
 
 def test_a_run_of_another_machine_is_judged_by_its_silence_not_by_its_clock(

@@ -83,3 +83,13 @@ def test_the_record_of_a_run_is_written_again_as_it_goes_on(disk: Store) -> None
     record_run(disk, "run-1", {"state": "finished", "counts": {"ok": 3}})
     record_run(disk, "run-2", {"state": "running"})
     assert [record["state"] for record in read_runs(disk)] == ["finished", "running"]
+
+
+def test_a_record_is_readable_whatever_was_typed_and_holds_no_credential(disk: Store) -> None:
+    typed = ['https://host/a?token=canary"b', "https://user:canary@host/\\", {"https://x/?key=canary": None}, 1, None]
+    record_run(disk, "run-1", {"run_id": "run-1", "settings": {"inputs": typed}})
+    (record,) = read_runs(disk)
+    assert "canary" not in str(record) and record["run_id"] == "run-1"
+    assert record["settings"] == {
+        "inputs": ['https://host/a?token=***"b', "https://host/\\", {"https://x/?key=***": None}, 1, None]
+    }

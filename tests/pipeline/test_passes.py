@@ -26,6 +26,7 @@ from pipeline.standstill import StandstillError
 from pipeline.stitching import Making
 from pipeline.storage import Store
 from pipeline.tally import Tally, Watch
+from pipeline.unfinished import UnfinishedError
 from tests.pipeline.corpora import clip, written
 from tests.pipeline.test_gathering import row
 
@@ -51,27 +52,28 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     watch: Watch = lambda _: None,
     suspects: Mapping[str, int] | None = None,
+    heard: Callable[..., Iterator[pa.Table]] | None = None,
 ) -> Tally:
     """All passes, on this engine; `suspects` are the shards over which drivers have died, and how many."""
 
-    def heard(work: Iterable[Mapping[str, object]], rules: Rules, *_: object) -> Iterator[pa.Table]:
+    def by_shards(work: Iterable[Mapping[str, object]], rules: Rules, *_: object) -> Iterator[pa.Table]:
         for shard in work:
             asked = [ordinal for ordinal in range(int(str(shard["rows"]))) if ordinal not in shard["done"]]  # type: ignore[operator]
             for ordinal in engine(asked, rules.apart):
                 yield arrival(str(shard["shard"]), ordinal)
 
-    monkeypatch.setattr(flow, "heard", heard)
+    monkeypatch.setattr(flow, "heard", heard or by_shards)
     rules = Rules(store.url, "model", AudioRules(), Buckets())
     with Lease(store, "run") as lease:
-        lease.inherited = suspects or {}
+        lease.inherited = dict(suspects or {})
         making = Making("model", "run", 100)
         return Passes(store, lease, rules, Device("model"), Resources(), making, "f", watch).run()
 
 
-def arrival(shard: str, ordinal: int | None) -> pa.Table:
+def arrival(shard: str, ordinal: int | None, count: int | None = None) -> pa.Table:
     """A recording as heard, or the census."""
     if ordinal is None:
-        counted = {"key": {"shard": shard, "census": COUNT}, "seconds": 0.0, "padding": 0.0}
+        counted = {"key": {"shard": shard, "census": count or COUNT}, "seconds": 0.0, "padding": 0.0}
         return pa.Table.from_pylist([counted], HEARD)
     return pa.Table.from_pylist([row(ordinal, 0, 0, shard=shard)], HEARD)
 
@@ -147,13 +149,52 @@ def test_a_flow_that_stands_still_is_begun_anew_and_nobody_is_blamed(
     assert tally.passes == COUNT
 
 
-def test_passes_over_a_flow_that_never_moves_come_to_an_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
-        raise StandstillError
-        yield
+@pytest.mark.parametrize("first", ["", "care"])
+def test_passes_over_a_flow_that_never_moves_come_to_an_end_and_nobody_is_blamed(
+    first: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[bool] = []
 
-    assert run(store, engine, monkeypatch).passes <= 2 + 2 * COUNT
-    assert written_off(store) == list(range(COUNT))
+    def engine(asked: list[int], careful: bool) -> Iterator[int | None]:
+        passed.append(careful)
+        if first and len(passed) == 1:
+            yield asked[0]  # the rest is lost, and is read with care from here on
+        else:
+            raise StandstillError("3 workers have no place")
+
+    with pytest.raises(UnfinishedError, match=r"3 workers have no place, 3 times in a row.*the same command goes on"):
+        run(store, engine, monkeypatch)
+    assert passed == [False, True, True, True] if first else passed == [False] * 3
+    assert list(done(store)) == []
+    run(store, fells_the_pool(), monkeypatch)
+    assert written_off(store) == []
+
+
+def test_a_container_that_shrinks_between_two_passes_is_read_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = written(tmp_path / "in", {"a.tar": b"its members come from the engine"})
+    file = io.BytesIO()
+    write_plan(plan([str(folder)]), file)
+    store = Store(str(tmp_path / "out"))
+    add_generation(store, 1, file.getvalue())
+    passed: list[list[int]] = []
+
+    def heard(work: Iterable[Mapping[str, object]], *_: object) -> Iterator[pa.Table]:
+        for shard in work:
+            had = list(shard["done"])  # type: ignore[call-overload]
+            passed.append(had)
+            members = 10 if len(passed) == 1 else 5
+            yield from (arrival(str(shard["shard"]), each) for each in range(members - 1) if each not in had)
+            if len(passed) > 1:
+                yield arrival(str(shard["shard"]), members - 1)
+                yield arrival(str(shard["shard"]), None, members)
+
+    tally = run(store, fells_the_pool(), monkeypatch, heard=heard)
+    assert passed == [[], list(range(9)), []]
+    ((_, table),) = by_shard(store, ["status"])
+    assert table["status"].to_pylist() == ["ok"] * 5
+    assert (tally.counts["ok"], tally.arrivals["ok"]) == (5, 5)
 
 
 def test_what_is_done_is_never_more_than_the_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

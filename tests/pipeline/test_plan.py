@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.inputs.found import PlanError, PlanRules
+from pipeline.inputs.naming import named
 from pipeline.inputs.rows import Row, unpacked
-from pipeline.inputs.seen import Seen, named
+from pipeline.inputs.seen import Seen
 from pipeline.plan import plan, shards_of
 from pipeline.schema import PLAN
 from tests.pipeline.corpora import clip, jsonl, tarred, written
@@ -31,7 +32,7 @@ def planned(draw: st.DrawFn) -> list[tuple[str, Row]]:
 
 @given(planned(), st.integers(1, 9))
 def test_every_row_is_in_one_shard_and_in_its_order(rows: list[tuple[str, Row]], size: int) -> None:
-    tables = list(shards_of(named(iter(rows), Seen()), PlanRules(shard_size=size)))
+    tables = list(shards_of(named(iter(rows)), PlanRules(shard_size=size)))
     assert [row.uri for table in tables for _, row in unpacked(table)] == [row.uri for _, row in rows]
     ids = [row.recording_id for table in tables for _, row in unpacked(table) if row.recording_id]
     assert len(set(ids)) == len(ids)

@@ -11,7 +11,7 @@ from pipeline import planfile
 from pipeline.inputs.found import PlanRules
 from pipeline.inputs.rows import Row
 from pipeline.plan import plan, shards_of
-from pipeline.planfile import new_or_changed, read_plan, shard_rows, shards, write_plan
+from pipeline.planfile import earlier, new_or_changed, read_plan, shard_rows, shards, write_plan
 from tests.pipeline.corpora import clip, jsonl, tarred, written
 
 
@@ -24,8 +24,8 @@ def kept(tables: Iterable[pa.Table]) -> io.BytesIO:
 
 def later(file: io.BytesIO, folder: Path, *older: io.BytesIO) -> list[pa.Table]:
     """What a second generation holds."""
-    rules = PlanRules(generation=2, shard_size=10)
-    return list(new_or_changed([*older, file], plan([str(folder)], rules), rules))
+    rules, before = PlanRules(generation=2, shard_size=10), earlier([*older, file])
+    return list(new_or_changed(before, plan([str(folder)], rules, before), rules))
 
 
 def test_each_shard_is_found_again_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,9 +78,9 @@ def test_an_id_that_an_earlier_plan_gave_away_is_not_given_to_another(tmp_path: 
     written(tmp_path / "b/set", {"a.wav": clip(1)})
     first = kept(plan([str(tmp_path / "b/set")]))
     written(tmp_path / "a/set", {"a.wav": clip(2)})
-    rules = PlanRules(generation=2)
-    both = plan([str(tmp_path / "a/set"), str(tmp_path / "b/set")], rules)
-    (table,) = new_or_changed([first], both, rules)
+    rules, before = PlanRules(generation=2), earlier([first])
+    both = plan([str(tmp_path / "a/set"), str(tmp_path / "b/set")], rules, before)
+    (table,) = new_or_changed(before, both, rules)
     assert table["uri"].to_pylist() == [f"{tmp_path}/a/set/a.wav"]
     assert table["recording_id"][0].as_py().startswith("set/a.wav~")
 

@@ -29,6 +29,7 @@ BAD_LINES: dict[str, tuple[object, str]] = {
     "another folder": ({"audio_filepath": "/etc/passwd"}, "OutsideRoot"),
     "a file by its address": ({"audio_filepath": "file:///etc/passwd"}, "OutsideRoot"),
     "a folder that begins like the root": ({"audio_filepath": "{root}-else/good.wav"}, "OutsideRoot"),
+    "above the root, past a part without a name": ({"audio_filepath": "a//../../good.wav"}, "OutsideRoot"),
     "another bucket": ({"audio_filepath": "s3://elsewhere/x.wav"}, "OutsideRoot"),
     "a web address": ({"audio_filepath": "http://169.254.169.254/latest"}, "BadScheme"),
     "a chained scheme": ({"audio_filepath": "simplecache::s3://b/x.wav"}, "BadScheme"),
@@ -131,6 +132,7 @@ def test_a_bad_segment_is_one_failed_row(tmp_path: Path) -> None:
         ({"sources": [{"type": "memory", "source": "UklG"}]}, "Unsupported"),
         ({"sources": [{"type": "file", "source": "../../x.wav"}]}, "OutsideRoot"),
         ({"sources": [{"type": "url", "source": "https://x/y.wav"}]}, "BadScheme"),
+        ({"sources": [{"type": "file", "source": "\ud800.wav"}]}, "BadPath"),
         ({"sources": []}, "Unsupported"),
         (None, "Unsupported"),
     ],
@@ -141,6 +143,13 @@ def test_a_cut_that_cannot_be_followed_is_one_failed_row(tmp_path: Path, recordi
     found = read(written(tmp_path, {"cuts.jsonl": jsonl(cuts), "1.wav": clip(1)}))
     assert kinds(found) == [None, kind, None]
     assert [each.recording_id for each in found] == ["ok", "bad", "ok2"]
+
+
+def test_a_cut_with_half_a_surrogate_in_its_words_or_an_odd_channel_is_heard(tmp_path: Path) -> None:
+    fine = {"id": "a", "start": 0, "duration": 1, "recording": {"sources": [{"type": "file", "source": "1.wav"}]}}
+    cuts = [fine | {"supervisions": [{"text": "\ud800"}]}, fine | {"id": "b", "channel": True}]
+    found = read(written(tmp_path, {"cuts.jsonl": jsonl(cuts), "1.wav": clip(1)}))
+    assert kinds(found) == [None, None] and found[0].reference == "\\ud800" and found[1].channel is None
 
 
 def test_a_common_voice_line_that_is_short_or_leads_out_is_one_failed_row(tmp_path: Path) -> None:

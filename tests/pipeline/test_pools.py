@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
+from ray.data import DataContext
 from ray.data._internal.actor_autoscaler import ActorPoolScalingRequest, AutoscalingActorPool, create_actor_autoscaler
 from ray.data._internal.execution.interfaces import ExecutionResources
 from ray.data.context import AutoscalingConfig
 
-from pipeline import pools
+from pipeline import machines, pools
 from pipeline.resources import Asked, resources
 
 
@@ -92,6 +93,20 @@ def test_readers_begin_with_what_there_is_and_may_grow_with_the_pool(
     device = "cuda" if any("GPU" in node for node in there) else "cpu"
     asked = resources([{**node, "memory": 64 << 30} for node in there], Asked(device, pool))
     assert (pools.readers(asked, 2).initial_size, pools.readers(asked, 2).max_size) == expected
+
+
+@pytest.mark.ray
+def test_whose_process_it_is_finds_the_engine_as_it_was() -> None:
+    context = DataContext.get_current()
+    before = context.copy()
+    with pytest.raises(ZeroDivisionError), machines.cluster(cpus=1) as there:  # noqa: PT012
+        pools.conduct(there, 2)
+        assert DataContext.get_current().max_errored_blocks == -1
+        raise ZeroDivisionError
+    assert DataContext.get_current() is context
+    for name in ("max_errored_blocks", "target_max_block_size", "target_min_block_size", "enable_progress_bars",
+                 "custom_execution_callback_classes", "execution_options", "autoscaling_config"):  # fmt: skip
+        assert getattr(context, name) == getattr(before, name), name
 
 
 def test_as_many_readers_as_were_asked_for_are_as_many_as_there_will_be() -> None:

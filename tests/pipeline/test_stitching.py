@@ -24,6 +24,14 @@ def test_a_word_on_the_edge_that_both_claim_is_taken_once() -> None:
     assert [word.text for word in joined([left, right])] == ["edge", "after"]
 
 
+def test_of_a_word_on_the_edge_that_is_spelt_twice_the_surer_is_taken() -> None:
+    for sure, unsure in ((0.9, 0.6), (0.6, 0.9)):
+        left = piece((0, 500), Word("before", 100, 200, 1), Word("their", 440, 555, sure))
+        right = piece((500, 1000), Word("there", 445, 560, unsure), Word("after", 700, 800, 1))
+        heard = "their" if sure > unsure else "there"
+        assert [word.text for word in joined([left, right])] == ["before", heard, "after"]
+
+
 def test_a_word_on_the_edge_that_neither_claims_is_not_lost() -> None:
     left = piece((0, 500), Word("before", 100, 200, 1), Word("edge", 445, 560, 0.7))
     right = piece((500, 1000), Word("edge", 440, 555, 0.9), Word("after", 700, 800, 1))
@@ -71,10 +79,11 @@ def twice_heard(draw: st.DrawFn) -> tuple[list[Word], list[Piece]]:
 
 def heard_in(core: tuple[int, int], words: list[Word], draw: st.DrawFn) -> list[Word]:
     inside = [word for word in words if core[0] - CONTEXT <= word.start and word.end <= core[1] + CONTEXT]
-    moved = [(draw(st.integers(-RATTLE, RATTLE)), draw(st.integers(-RATTLE, RATTLE))) for _ in inside]
+    rattle, sure = st.integers(-RATTLE, RATTLE), st.sampled_from([0.5, 1.0])
+    moved = [(draw(rattle), draw(rattle), draw(st.sampled_from([str.upper, str.lower])), draw(sure)) for _ in inside]
     return [
-        word._replace(start=word.start + first, end=word.end + last)
-        for word, (first, last) in zip(inside, moved, strict=True)
+        Word(spelt(word.text), word.start + first, word.end + last, confidence)
+        for word, (first, last, spelt, confidence) in zip(inside, moved, strict=True)
     ]
 
 
@@ -83,9 +92,9 @@ LENGTHS = st.integers(8 * RATTLE, CONTEXT - RATTLE)
 
 @settings(max_examples=500, deadline=None)
 @given(twice_heard())
-def test_every_word_is_there_once_however_its_edges_rattle(heard: tuple[list[Word], list[Piece]]) -> None:
+def test_every_word_is_there_once_however_it_rattles_and_is_spelt(heard: tuple[list[Word], list[Piece]]) -> None:
     words, pieces = heard
     found = joined(pieces)
-    assert [word.text for word in found] == [word.text for word in words]
+    assert [word.text.lower() for word in found] == [word.text for word in words]
     for word, true in zip(found, words, strict=True):
         assert max(abs(word.start - true.start), abs(word.end - true.end)) <= RATTLE

@@ -3,9 +3,12 @@
 import io
 import os
 import pickle
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.storage import Store, StoreError, list_entries, open_input, read_bytes, scrub
 from pipeline.stores import disk as local_disk
@@ -197,6 +200,21 @@ def test_a_link_that_leads_nowhere_is_listed_and_cannot_be_read(tmp_path: Path) 
     assert (entry.size, entry.version == before) == (5, False), "what comes later is new"
 
 
+@pytest.mark.parametrize("leads", ["to itself", "through a file", "too far"])
+def test_a_link_that_leads_in_a_circle_costs_nobody_else(tmp_path: Path, leads: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.wav", "z.wav"):
+        (folder / name).write_bytes(b"sound")
+    odd = folder / "odd.wav"
+    odd.symlink_to({"to itself": "odd.wav", "through a file": "a.wav/x", "too far": "x" * 300}[leads])
+    entries = list(list_entries(str(folder)))
+    assert [Path(entry.uri).name for entry in entries] == ["a.wav", "odd.wav", "z.wav"]
+    with pytest.raises(StoreError) as told:
+        open_input(entries[1].uri)
+    assert told.value.lasting, "it is the recording that fails, and not the run"
+
+
 def test_an_empty_folder_is_an_input_without_recordings(tmp_path: Path) -> None:
     assert list(list_entries(str(tmp_path))) == []
 
@@ -207,11 +225,15 @@ def test_temporary_files_of_dead_writers_are_swept(tmp_path: Path) -> None:
     ours = folder / f".0123456789abcdef@{2**22 - 1}@{os.uname().nodename}.tmp"
     living = folder / f".0123456789abcdef@{os.getpid()}@{os.uname().nodename}.tmp"
     recent, old = folder / ".0123456789abcdef@1@elsewhere.tmp", folder / ".0123456789abcdee@1@elsewhere.tmp"
-    for file in (ours, living, recent, old):
+    unseen = folder / f".0123456789abcdee@{2**22 - 1}@{os.uname().nodename}.tmp"
+    for file in (ours, living, recent, old, unseen):
         file.write_bytes(b"half")
     os.utime(old, (0, 0))
+    os.utime(ours, (time.time() - 400, time.time() - 400))
     Store(str(tmp_path)).probe()
-    assert {file.name for file in folder.iterdir()} == {living.name, recent.name}
+    assert {file.name for file in folder.iterdir()} == {living.name, recent.name, unseen.name}, (
+        "a container of the same name may have numbered its processes by itself"
+    )
 
 
 @pytest.mark.parametrize("layout", ["folders", "flat", "one folder"])
@@ -230,6 +252,39 @@ def test_a_long_listing_keeps_its_order_when_pages_are_asked_for_side_by_side(
     monkeypatch.setattr(s3_listing, "PIECES", 7)
     expected = sorted(name for name in names if not name.endswith("/"))
     assert [entry.uri for entry in store.names()] == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sets(st.text("a0/\u00e9\U0001f600\uffff\U0010ffff", min_size=1, max_size=6), max_size=40), st.integers(2, 7))
+def test_however_keys_begin_a_listing_has_each_once_and_in_order(names: set[str], pieces: int) -> None:
+    keys, asked = sorted((f"in/{name}" for name in names), key=str.encode), list[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(s3_listing, "PIECES", pieces)
+        assert [entry.uri for entry in s3_listing.in_order(listed(keys, asked), "in/")] == keys
+
+
+def test_a_million_keys_of_one_folder_are_asked_for_side_by_side() -> None:
+    keys, asked = [f"in/take-{number:06}.wav" for number in range(20_000)], list[str]()
+    assert [entry.uri for entry in s3_listing.in_order(listed(keys, asked, 20), "in/")] == keys
+    begun = {after for after in asked if after and not after.endswith((s3_listing.LAST, ".wav"))}
+    assert len(begun) >= 40, "pieces that are walked at once"
+    assert len(asked) < 1.5 * len(keys) // 20, "finding them costs less than the pages"
+
+
+def listed(keys: list[str], asked: list[str], most: int = 3) -> s3_listing.Page:
+    """A bucket's pages, without a bucket."""
+
+    def page(**options: str | int) -> s3_listing.Reply:
+        after, size = str(options.get("ContinuationToken") or options.get("StartAfter", "")), options.get("MaxKeys")
+        asked.append(after)
+        if "Delimiter" in options:
+            return {"CommonPrefixes": []}
+        rest, size = [key for key in keys if key.encode() > after.encode()], int(size or most)
+        found = [{"Key": key, "Size": 1, "ETag": "x"} for key in rest[:size]]
+        more = {"IsTruncated": True, "NextContinuationToken": found[-1]["Key"]} if len(rest) > size else {}
+        return {"Contents": found, **more}
+
+    return page
 
 
 def small_pages(page: "s3.Bucket._page") -> object:

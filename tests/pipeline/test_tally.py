@@ -15,7 +15,8 @@ from pipeline.tally import Standing, Tally, Told
 from pipeline.tasks import Row, Transcription
 from tests.models.reference import published
 
-KEY = {"shard": "s", "ordinal": 0, "index": 0, "start": 0, "samples": 16_000}
+RATE = 16_000
+KEY = {"shard": "s", "ordinal": 0, "index": 0, "start": 0, "samples": RATE}
 
 
 class Board:
@@ -72,13 +73,14 @@ def test_time_between_two_batches_is_idle(monkeypatch: pytest.MonkeyPatch) -> No
     hears = listener(Narrow())
     tally = Tally()
     for _ in range(2):
-        tally.take(hears(batch(1)))
+        tally.take(hears(batch(1)), RATE)
     assert (tally.idle, tally.busy) == (10.0 + 20.0, 1.0 + 4.0)
     assert tally.idle_share == pytest.approx(30 / 35)
 
 
 def heard(seconds: float, padding: float, effort: dict[str, float] | None) -> pa.Table:
-    row = {"key": KEY, "seconds": seconds, "padding": padding, "effort": effort}
+    key = {**KEY, "fresh": int(0.75 * seconds * RATE)}
+    row = {"key": key, "seconds": seconds, "padding": padding, "effort": effort}
     return pa.Table.from_pylist([row, {**row, "effort": None}], HEARD)
 
 
@@ -86,14 +88,17 @@ def test_a_watcher_is_told_every_gauge_and_its_sums_are_the_tally() -> None:
     tally, board = Tally(missing=100), Board()
     told = Told(board)
     for turn in range(3):
-        tally.take(heard(10.0, 0.2, {"heard": 1, "busy": 2.0, "idle": 1.0, "splits": 1, "retries": 2, "reading": 0.5}))
+        effort = {"heard": 1, "busy": 2.0, "idle": 1.0, "splits": 1, "retries": 2, "reading": 0.5}
+        tally.take(heard(10.0, 0.2, effort), RATE)
         tally.arrivals.update(ok=1, failed=turn)
         tally.shards, tally.retries, tally.cost = turn + 1, turn, 0.5 * turn
         tally.open, tally.done, tally.standing = 7 - turn, 10.0 * turn, Standing(5, 2, 1)
         tally.commits.append(0.1)
         told(tally)
     assert {name for name, _ in board.sums} == {gauge.name for gauge in GAUGES}
-    assert board.sums[gauges.AUDIO.name, ""] == tally.heard == 60.0
+    assert board.sums[gauges.AUDIO.name, ""] == tally.audio == 45.0
+    assert board.sums[gauges.HEARD.name, ""] == tally.heard == 60.0
+    assert tally.hourly_cost == 3600 * tally.cost / 45.0, "an hour of audio costs the same however often it is heard"
     assert board.sums[gauges.ROOM.name, ""] == pytest.approx(tally.room)
     assert board.sums[gauges.BATCHES.name, ""] == tally.batches == 3
     assert board.sums[gauges.RECORDINGS.name, "ok"] == 3

@@ -80,6 +80,15 @@ def test_frames_are_named_by_their_nearest_centroid(codebook: Path, tmp_path: Pa
     assert set(units) == {0, 1, 2}
 
 
+def test_what_is_rehearsed_needs_no_centroids_and_names_as_many_frames(codebook: Path, tmp_path: Path) -> None:
+    task = Clusters(str(tmp_path / "nothing"), layer=1, clusters=7).rehearsed()
+    heard = Listener(Device(str(codebook), task=task))(pack(read(codebook, 0, 2.0, AudioRules())))
+    (units,), (seconds,) = heard["units"].to_pylist(), heard["seconds"].to_pylist()
+    assert len(units) == load_model(codebook).encoder.frames(2 * 16_000)
+    assert len(set(units)) > 1 and max(units) < 7
+    assert seconds == pytest.approx(2.0, abs=0.02)
+
+
 def test_what_a_model_does_not_have_is_named(codebook: Path, tmp_path: Path) -> None:
     write_random("HubertModel", CONFIGS["HuBERT"], CLIP, tmp_path)
     bare = load_model(tmp_path)

@@ -91,10 +91,6 @@ def inference_hangs(tasks: ModuleType) -> None:
     before_hearing(tasks, "endless", lambda: time.sleep(3600))
 
 
-def short_patience(inference: ModuleType) -> None:
-    inference.PATIENCE = 2 * HANG
-
-
 def inference_dies(tasks: ModuleType) -> None:
     before_hearing(tasks, "shoots", lambda: os.kill(os.getpid(), signal.SIGKILL))
 
@@ -112,6 +108,21 @@ def device_is_lost(tasks: ModuleType) -> None:
         return hear(self, model, batch, owners)
 
     tasks.Transcription.hear = sticky
+
+
+def memory_is_short(tasks: ModuleType) -> None:
+    """For the first batch of each process that is more than one clip."""
+    import torch
+
+    hear, short = tasks.Transcription.hear, []
+
+    def full(self: object, model: object, batch: object, owners: Sequence[dict[str, str]]) -> object:
+        if len(owners) > 1 and not short:
+            short.append(owners)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return hear(self, model, batch, owners)
+
+    tasks.Transcription.hear = full
 
 
 def features_raise(reading: ModuleType) -> None:
@@ -192,9 +203,10 @@ AFTER: dict[str, dict[str, Callable[[ModuleType], None]]] = {
     "decoder devours": {"pipeline.audio": decoder_devours},
     "hearing is noted": {"pipeline.tasks": hearing_is_noted},
     "planning is slow": {"jobs.planning": planning_is_slow},
-    "inference hangs": {"pipeline.tasks": inference_hangs, "pipeline.inference": short_patience},
+    "inference hangs": {"pipeline.tasks": inference_hangs},
     "inference dies": {"pipeline.tasks": inference_dies},
     "device is lost": {"pipeline.tasks": device_is_lost},
+    "memory is short": {"pipeline.tasks": memory_is_short},
     "features raise": {"pipeline.reading": features_raise},
     "reader dies": {"pipeline.reading": reader_dies},
     "readers are slow": {"pipeline.reading": readers_are_slow},

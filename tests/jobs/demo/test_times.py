@@ -16,8 +16,16 @@ from models.transcript import Transcript
 from tests.benchmarks.times import judged, read_clips
 
 EVERY = 9
-LIMITS = {"lasr": (30, 100), "sew-d": (25, 70), "speech2text": (55, 300)}
+LIMITS = {
+    "lasr": (22, 80),
+    "hubert": (15, 45),
+    "unispeech": (15, 52),
+    "sew-d": (18, 55),
+    "speech2text": (40, 240),
+}
 """Milliseconds: the median and the 95th percentile."""
+SLACK = {"speech2text": 0.012}
+"""Seconds around the delay of those that are not as regular."""
 NAMES = tuple(LIMITS)
 
 
@@ -51,7 +59,8 @@ def test_confidence_is_as_honest_as_it_is_said_to_be(name: str) -> None:
     assert expected_calibration_error(*judged(clips(), told(name))) <= 0.1
 
 
-@pytest.mark.parametrize(("name", "slack"), [("lasr", 0.006), ("sew-d", 0.006), ("speech2text", 0.012)])
-def test_a_checkpoint_writes_as_late_as_its_calibration_says(name: str, slack: float) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_checkpoint_writes_as_late_as_its_calibration_says(name: str) -> None:
     """It was fitted on other speech; nobody moved it to suit the corpus."""
-    assert delay(model(name), clips()) == pytest.approx(model(name).calibration.delay_seconds, abs=slack)
+    said = model(name).calibration.delay_seconds
+    assert delay(model(name), clips()) == pytest.approx(said, abs=SLACK.get(name, 0.006))
