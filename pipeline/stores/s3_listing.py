@@ -57,6 +57,8 @@ def shared(page: Page, prefix: str, first: Reply) -> str:
     found = entries(first)
     common = alike(found[0].uri, found[-1].uri) if found else prefix
     while len(common) > len(prefix) and (behind := next_key(page, common + LAST)) is not None:
+        if behind.startswith(common):  # with the very last character, which is no text
+            break
         common = alike(common, behind)
     return common
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.storage import Store, StoreError, list_entries, open_input, read_bytes, scrub
@@ -255,6 +255,7 @@ def test_a_long_listing_keeps_its_order_when_pages_are_asked_for_side_by_side(
 
 
 @settings(max_examples=60, deadline=None)
+@example({f"b{last}" for last in ("", "a", s3_listing.LAST, f"{s3_listing.LAST}a", f"a{s3_listing.LAST}")}, 2)
 @given(st.sets(st.text("a0/\u00e9\U0001f600\uffff\U0010ffff", min_size=1, max_size=6), max_size=40), st.integers(2, 7))
 def test_however_keys_begin_a_listing_has_each_once_and_in_order(names: set[str], pieces: int) -> None:
     keys, asked = sorted((f"in/{name}" for name in names), key=str.encode), list[str]()
