@@ -24,8 +24,6 @@ LOCKED = 10.0
 """Seconds to wait for a lock; a dead process holds none, and a living one holds it for a moment."""
 STALE = 3600.0
 """Seconds after which a temporary file of another machine is nobody's."""
-DEAD = 300.0
-"""The same for a file of this machine whose writer is not found: another container of its name may number it apart."""
 
 WORDS = {
     errno.ENOENT: (errors.NOT_FOUND, "no such file"),
@@ -196,7 +194,14 @@ def forget(temporary: str) -> None:
 def temporary_name(path: str) -> str:
     """A name beside `path` that no reader looks at, and that says who wrote it."""
     folder = os.path.dirname(path)
-    return os.path.join(folder, f".{uuid.uuid4().hex[:16]}@{os.getpid()}@{socket.gethostname()}{TEMPORARY}")
+    return os.path.join(folder, f".{uuid.uuid4().hex[:16]}@{os.getpid()}@{here()}{TEMPORARY}")
+
+
+def here() -> str:
+    """Where a process's number means something: machines and containers that share a name number theirs apart."""
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id") as boot:
+        return f"{socket.gethostname()}-{boot.read(8)}-{os.stat('/proc/self/ns/pid').st_ino}"
+    return socket.gethostname()
 
 
 def is_temporary(path: str) -> bool:
@@ -207,10 +212,11 @@ def is_temporary(path: str) -> bool:
 
 def is_stale(path: str) -> bool:
     """Whether the writer of a temporary file is gone."""
-    _, process, host = os.path.basename(path).removesuffix(TEMPORARY).split("@")
-    missed = host == socket.gethostname() and process.isdigit() and not os.path.exists(f"/proc/{process}")
+    _, process, place = os.path.basename(path).removesuffix(TEMPORARY).split("@")
+    if place == here() and process.isdigit() and not os.path.exists(f"/proc/{process}"):
+        return True
     with contextlib.suppress(FileNotFoundError):
-        return time.time() - os.stat(path).st_mtime > (DEAD if missed else STALE)
+        return time.time() - os.stat(path).st_mtime > STALE
     return False
 
 

@@ -81,7 +81,7 @@ def test_what_is_scraped_is_what_the_run_did(tmp_path: Path) -> None:
         assert run.wait() == 1, (tmp_path / "said").read_text()
     names = {re.sub(r"_(bucket|sum|count)$", "", name) for name, _, _ in latest}
     assert names == {gauge.name for gauge in GAUGES} - {gauges.RETRIES.name}, "nothing was asked for twice"
-    assert 1 <= total(latest, gauges.SPLITS) <= 4, "each model had a batch once that its memory did not hold"
+    assert total(latest, gauges.SPLITS) >= 1, "each model had a batch that its memory did not hold"
     assert len({labels["run"] for _, labels, _ in latest}) == 1
     statuses = {labels["status"]: value for name, labels, value in latest if name == gauges.RECORDINGS.name}
     assert statuses.keys() <= {"ok", "empty", "failed"} and 0 < sum(statuses.values()) <= 170
@@ -97,5 +97,10 @@ def test_what_is_scraped_is_what_the_run_did(tmp_path: Path) -> None:
     assert all(value <= record["counts"][status] for status, value in statuses.items()), (
         "the last moment is not scraped"
     )
-    for gauge, came in ((gauges.BATCHES, "batches"), (gauges.SHARDS, "shards"), (gauges.COST, "cost")):
+    for gauge, came in (
+        (gauges.BATCHES, "batches"),
+        (gauges.SHARDS, "shards"),
+        (gauges.COST, "cost"),
+        (gauges.SPLITS, "splits"),
+    ):
         assert total(latest, gauge) <= record[came] * 1.000_001, came

@@ -15,12 +15,15 @@ FOLDERS = ["out", "my out", "it's $(touch gone) here", 'a "b" `touch gone`', "é
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_what_is_pasted_reads_a_folder_of_any_name(folder: str, tmp_path: Path) -> None:
+def test_what_is_pasted_reads_a_folder_of_any_name(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     table = tmp_path / folder / "transcripts"
     table.mkdir(parents=True)
     pq.write_table(pa.table({"recording_id": ["one"], "text": ["two"]}), table / "a.parquet")
     line = one_liner(str(tmp_path / folder), "text")
-    ran = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S602
+    ran = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
     assert ran.stdout == "{'recording_id': 'one', 'text': 'two'}\n", ran.stderr
     assert not (tmp_path / "gone").exists()
     assert duckdb.sql(shlex.split(query(str(tmp_path / folder)))[2]).fetchall() == [("one", "two")]

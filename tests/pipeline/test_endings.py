@@ -12,7 +12,7 @@ import soundfile
 from pipeline.audio import AudioRules, segments
 from pipeline.audio.decoders import DEMUXERS
 from pipeline.inputs.rows import AUDIO
-from pipeline.log import LOG
+from pipeline.log import LOG, NOTICE
 from tests.pipeline.corpora import clip, jsonl, kinds, read, tarred, written
 
 LIBSNDFILE: dict[str, tuple[str, ...]] = {
@@ -113,6 +113,7 @@ def test_what_is_taken_by_its_name_is_heard(tmp_path: Path, form: str) -> None:
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     LOG.addHandler(caplog.handler)
+    caplog.set_level(NOTICE, LOG.name)
     yield caplog
     LOG.removeHandler(caplog.handler)
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.inputs.found import PlanError
-from pipeline.log import LOG
+from pipeline.log import LOG, NOTICE
 from pipeline.plan import plan
 from pipeline.schema import Recording
 from pipeline.sources import recordings
@@ -177,6 +177,7 @@ def test_lines_about_recordings_that_cannot_be_read_are_told_once(
 ) -> None:
     files = {"wav.scp": b"a 1.wav\nb 1.wav\n", "text": b"a fine\nb \xff\nc \xff\n", "1.wav": clip(1)}
     LOG.addHandler(caplog.handler)
+    caplog.set_level(NOTICE, LOG.name)
     try:
         found = [read(written(tmp_path, files)) for _ in range(2)][1]
     finally:

@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import time
 from pathlib import Path
 
 import pytest
@@ -222,14 +221,13 @@ def test_an_empty_folder_is_an_input_without_recordings(tmp_path: Path) -> None:
 def test_temporary_files_of_dead_writers_are_swept(tmp_path: Path) -> None:
     folder = tmp_path / "transcripts"
     folder.mkdir()
-    ours = folder / f".0123456789abcdef@{2**22 - 1}@{os.uname().nodename}.tmp"
-    living = folder / f".0123456789abcdef@{os.getpid()}@{os.uname().nodename}.tmp"
+    ours = folder / f".0123456789abcdef@{2**22 - 1}@{local_disk.here()}.tmp"
+    living = folder / f".0123456789abcdef@{os.getpid()}@{local_disk.here()}.tmp"
     recent, old = folder / ".0123456789abcdef@1@elsewhere.tmp", folder / ".0123456789abcdee@1@elsewhere.tmp"
-    unseen = folder / f".0123456789abcdee@{2**22 - 1}@{os.uname().nodename}.tmp"
+    unseen = folder / f".0123456789abcdee@{2**22 - 1}@{os.uname().nodename}-1.tmp"
     for file in (ours, living, recent, old, unseen):
         file.write_bytes(b"half")
     os.utime(old, (0, 0))
-    os.utime(ours, (time.time() - 400, time.time() - 400))
     Store(str(tmp_path)).probe()
     assert {file.name for file in folder.iterdir()} == {living.name, recent.name, unseen.name}, (
         "a container of the same name may have numbered its processes by itself"
