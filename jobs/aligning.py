@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from jobs.options_heads import Align
 from jobs.planning import Once, rules
 from jobs.work import Report, carry_out
@@ -15,7 +13,6 @@ from pipeline.knocking import knock
 from pipeline.latest import by_shard
 from pipeline.output import generations
 from pipeline.plan import plan
-from pipeline.planfile import Told
 from pipeline.references import NONE, References, ReferencesError
 from pipeline.storage import Store, StoreError
 from pipeline.tally import Watch
@@ -35,43 +32,28 @@ def task(options: Align) -> Aligning:
 
 def planning(options: Align) -> "Referenced":
     """What is aligned: everything once, and texts for some of it."""
-    return Referenced(Once(options), References(options.references))
+    return Referenced(options, References(options.references))
 
 
 @dataclass(frozen=True)
-class Referenced:
+class Referenced(Once):
     """Everything once, held against the file of texts before anything starts."""
 
-    once: Once
     references: References
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """As the options name them."""
-        return self.once.inputs
-
-    @property
-    def told(self) -> Told:
-        """As the options say it."""
-        return self.once.told
 
     def flaws(self, store: Store | None) -> list[str]:
         """What is wrong with the inputs, or that the file knows none of their recordings."""
-        found = self.once.flaws(store)
+        found = super().flaws(store)
         if found or self.references.file is None or (store and generations(store)):
             return found
         return list(self._strange())
-
-    def shards(self, store: Store) -> Iterator[pa.Table]:
-        """Of everything."""
-        return self.once.shards(store)
 
     def _strange(self) -> Iterator[str]:
         """That no name is a recording's; what a tar or a Parquet file holds may be named, for all that is known yet."""
         try:
             knock(str(self.references.file))
             texts, example = self.references.known().texts, None
-            for table in plan(self.inputs, rules(self.once.options)):
+            for table in plan(self.inputs, rules(self.options)):
                 for _, row in unpacked(table):
                     if row.recording_id is None or self._named(row):
                         return

@@ -16,9 +16,10 @@ import pyarrow as pa
 from pipeline.inputs.containers import ROWS
 from pipeline.inputs.rows import key
 from pipeline.inputs.seen import Seen
+from pipeline.reckoning import REST as NUMBERED
 from pipeline.schema import FAILED
 
-REST = re.compile(r"/(?:tail|[0-9]+-)$|:[0-9]+$")
+REST = re.compile(rf"/tail$|{NUMBERED.pattern}")
 """How a failed row is called that stands for all that could not be read of a container, or of a part of it."""
 
 Row = Mapping[str, object]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.apart import FALLEN
 from pipeline.audio.reading import open_audio
 from pipeline.audio.rules import AudioError, AudioRules
 from pipeline.schema import Recording, Samples
@@ -20,8 +21,6 @@ from pipeline.sources import recordings
 
 FULL = 1 - 1 / 256
 """Where a sample counts as full scale, of 1."""
-DEADLY = ("Crashed", "TimedOut", "OutOfMemory")
-"""The errors of rows whose audio did that."""
 RUN = 3
 """Samples in a row."""
 RULES = AudioRules(16_000, "each", "none")
@@ -57,7 +56,7 @@ def sorted_out(tables: Iterable[pa.Table]) -> tuple[set[str], int]:
     for table in tables:
         every.update(table["recording_id"].to_pylist())
         kinds = pc.struct_field(table["error"], "class")
-        deadly += table.filter(pc.is_in(kinds, pa.array(DEADLY)))["recording_id"].to_pylist()
+        deadly += table.filter(pc.is_in(kinds, pa.array(FALLEN)))["recording_id"].to_pylist()
     return every.difference(deadly), len(deadly)
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 
 import pyarrow as pa
 
-from pipeline.apart import Decoder
+from pipeline.apart import FALLEN, Decoder
 from pipeline.audio import AudioRules
 from pipeline.batches import Ready, pack
 from pipeline.bucketing import Buckets, batches
@@ -32,8 +32,6 @@ AT_LEAST = 2
 """Recordings that are read however long it takes: of one, nothing can be said about the others."""
 INSIDE = 4
 """Recordings of a container that are read."""
-FALLEN = ("Crashed", "TimedOut", "OutOfMemory")
-"""How those fail that take their decoder with them: the next one waits for another."""
 
 
 @dataclass
@@ -115,7 +113,7 @@ def _samples(pieces: Sequence[Ready]) -> int:
 
 
 def _fell(piece: Ready) -> bool:
-    """Whether it took its decoder with it."""
+    """Whether it took its decoder with it, so that the next one waits for another."""
     failure = piece.key["failure"]
     return isinstance(failure, dict) and failure["class"] in FALLEN
 

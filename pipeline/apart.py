@@ -19,6 +19,8 @@ from pipeline.schema import Failure, Recording, Segment
 from pipeline.storage import StoreError
 
 STAGE = "audio"
+FALLEN = ("Crashed", "TimedOut", "OutOfMemory")
+"""The errors of recordings that took their decoder, or whoever else had them in hand, with them."""
 MEMORY = 8 << 30
 """Bytes that a decoder's process may take."""
 

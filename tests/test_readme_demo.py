@@ -16,7 +16,8 @@ from jobs.demo.__main__ import CORPUS, FORMS, MODEL, errors
 from jobs.demo.recordings import heard, stored
 from jobs.demo.truth import read_truth
 from jobs.exits import FINE
-from jobs.summary import one_liner, shortened
+from jobs.pasting import one_liner
+from jobs.summary import shortened
 from models import load_model
 from models.transcript import Transcript
 from pipeline.scoring import word_edits

@@ -21,7 +21,8 @@ from jobs.page.findings import CLASSES, Findings
 from jobs.page.history import Run
 from jobs.page.listening import Sound
 from jobs.page.timeline import Line, Spot, band
-from jobs.summary import clock, query
+from jobs.pasting import query
+from jobs.table import clock
 from pipeline.output import Identity
 from pipeline.tally import per_hour
 
