@@ -9,7 +9,7 @@ after the other, so that only the pieces in flight are held.
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Protocol, cast
 
 from pipeline.stores.place import Entry
@@ -17,6 +17,8 @@ from pipeline.stores.place import Entry
 IN_FLIGHT = 8
 PIECES = 64
 """At most; the more there are, the less each holds while it waits for its turn."""
+EARLY = 8
+"""Pages that are asked for one after the other before it is worth to find out where keys differ."""
 FEWEST = 16
 """Folders that are enough to cut at."""
 DEPTH, BROAD = 16, 100
@@ -40,16 +42,24 @@ def in_order(page: Page, prefix: str = "") -> Iterator[Entry]:
         yield from entries(first)
         return
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="listing") as pool:
-        below = folders(page(Delimiter="/"))
-        bounds = cuts(below if len(below) >= FEWEST else beginnings(page, shared(page, prefix, first), pool))
+        begun, bounds = "", cuts(below) if len(below := folders(page(Delimiter="/"))) >= FEWEST else []
+        if not bounds:
+            for answer in islice(pages(page, ""), EARLY):
+                yield from entries(answer)
+                if not answer.get("IsTruncated"):
+                    return
+                begun = entries(answer)[-1].uri if entries(answer) else begun
+            bounds = [
+                each for each in cuts(beginnings(page, shared(page, prefix, first), pool)) if not after(begun, each)
+            ]
         waiting: deque[Future[list[Entry]]] = deque()
-        for begin, end in zip(["", *bounds], bounds, strict=False):
+        for begin, end in zip([begun, *bounds], bounds, strict=False):
             waiting.append(pool.submit(piece, page, begin, end))
             if len(waiting) > IN_FLIGHT:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
-        yield from chain(page, bounds[-1] if bounds else "", pool)
+        yield from chain(page, bounds[-1] if bounds else begun, pool)
 
 
 def shared(page: Page, prefix: str, first: Reply) -> str:

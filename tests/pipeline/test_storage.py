@@ -270,6 +270,12 @@ def test_a_million_keys_of_one_folder_are_asked_for_side_by_side() -> None:
     assert len(asked) < 1.5 * len(keys) // 20, "finding them costs less than the pages"
 
 
+def test_a_few_pages_cost_little_more_than_themselves() -> None:
+    keys, asked = [f"in/{number:06}" for number in range(100)], list[str]()
+    assert [entry.uri for entry in s3_listing.in_order(listed(keys, asked, 20), "in/")] == keys
+    assert len(asked) == 5 + 2
+
+
 def listed(keys: list[str], asked: list[str], most: int = 3) -> s3_listing.Page:
     """A bucket's pages, without a bucket."""
 
