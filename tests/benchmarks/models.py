@@ -6,10 +6,8 @@ drift. Peak memory is of a process of its own per side. Everything is printed, a
 """
 
 import argparse
-import datetime
 import gc
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models import SpeechModel, load_model
 from models.protocol import FrameLogits
+from tests.benchmarks.kept import keep
 from tests.benchmarks.workloads import (
     RATE,
     SIZES,
@@ -40,7 +39,6 @@ from tests.benchmarks.workloads import (
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 OURS = {"fp32": "float32", "bf16": "bfloat16"}
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,9 @@ def main() -> None:
             for line in _compare(name, path, options):
                 lines.append(line)
                 print(_row(line), flush=True)
-        print(f"kept in {_keep(options, lines, memory)}", flush=True)
+        found = {"comparisons": [asdict(line) for line in lines], "peak_memory": [asdict(entry) for entry in memory]}
+        kept = keep(f"models-{options.device}", found, options.output, options.device)
+        print(f"kept in {kept}", flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -284,36 +284,6 @@ def _peak_memory(side: str, name: str, path: Path, batch: int) -> float:
         _load_theirs(name, path, "fp32", "cpu").logits(clips)
     status = Path("/proc/self/status").read_text()  # getrusage would count what the parent held, too
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def _keep(options: argparse.Namespace, lines: list[Line], memory: list[Memory]) -> Path:
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    path = options.output or RESULTS / f"{today}-models-{options.device}.json"
-    content = {
-        "date": today,
-        "command": "python -m tests.benchmarks.models " + " ".join(sys.argv[1:]),
-        "machine": {
-            "processor": _processor(options.device),
-            "threads": options.threads,
-            "bfloat16_instructions": bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()),
-        },
-        "versions": {"python": platform.python_version(), "torch": torch.__version__}
-        | {"transformers": transformers.__version__},
-        "comparisons": [asdict(line) for line in lines],
-        "peak_memory": [asdict(entry) for entry in memory],
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
-    return path
-
-
-def _processor(device: str) -> str:
-    if device != "cpu":
-        return str(torch.cuda.get_device_name(device))
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

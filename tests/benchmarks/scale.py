@@ -7,9 +7,6 @@ committed where the engine costs nothing. Ends with 1 where a goal is missed.
 """
 
 import argparse
-import datetime
-import json
-import os
 import sys
 import tempfile
 import time
@@ -42,9 +39,9 @@ from pipeline.storage import Store
 from pipeline.tally import Tally
 from tests.benchmarks.committing import commit_rate
 from tests.benchmarks.goals import Goal, at_most, leave
+from tests.benchmarks.kept import keep
 from tests.benchmarks.stand_ins import RATE, Echo, Numbers
 
-RESULTS = Path(__file__).parent / "results"
 COMMITTED = 20_000
 """Recordings that are committed without an engine."""
 NODES = 3
@@ -108,11 +105,10 @@ def main() -> None:
         sizes = [grown(f"{folder}/{count}", count, options.shard_size, address) for count in options.recordings]
         resumed = taken_up(f"{folder}/again", max(options.recordings), options.shard_size, address)
         committed = through_commit(f"{folder}/committed", options.shard_size)
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    found = {"date": today, "nodes": options.nodes, "cores": os.cpu_count(), "shard_size": options.shard_size}
-    found |= {"sizes": [asdict(size) for size in sizes], "taken_up": resumed}
-    found |= {"committed_per_second": committed, "goals": (goals := reached(sizes, resumed, committed))}
-    (options.output or RESULTS / f"{today}-scale.json").write_text(json.dumps(found, indent=1) + "\n")
+    found = {"nodes": options.nodes, "shard_size": options.shard_size, "sizes": [asdict(size) for size in sizes]}
+    found |= {"taken_up": resumed, "committed_per_second": committed}
+    found |= {"goals": (goals := reached(sizes, resumed, committed))}
+    keep("scale", found, options.output)
     print(table(sizes))
     print(f"\nstopped in the middle and taken up: first new rows after {resumed['seconds']:.1f} s, the rest too, once")
     print(f"through gathering and commit alone: {committed:,.0f} a second")

@@ -6,10 +6,7 @@ Ends with 1 where a goal is missed.
 """
 
 import argparse
-import datetime
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,8 +24,8 @@ from models.layers.packing import Packed
 from models.protocol import FrameLogits, Tokens
 from models.search import read_tokens
 from tests.benchmarks.goals import Goal, at_most, leave
+from tests.benchmarks.kept import keep
 from tests.benchmarks.workloads import SIGNS, equal_clips, write_speller
-from tests.benchmarks.writers import RESULTS
 
 LETTERS = SIGNS[5:]
 WORDS_A_SECOND = 2.5
@@ -58,11 +55,8 @@ def main() -> None:
     options = parser.parse_args()
     costs = measure(options.clips, options.repeat)
     print(aligned([("of a clip of 10 s", "ms", "of the model"), *map(row, costs)]))
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    told = {"date": today, "torch": torch.__version__, "threads": torch.get_num_threads(), "clips": options.clips}
-    kept = {**told, "command": " ".join(sys.argv[1:]), "costs": [asdict(cost) for cost in costs]}
-    kept |= {"goals": (goals := reached(costs))}
-    (options.output or RESULTS / f"{today}-searches-cpu.json").write_text(json.dumps(kept, indent=1) + "\n")
+    found = {"clips": options.clips, "costs": [asdict(cost) for cost in costs], "goals": (goals := reached(costs))}
+    keep("searches-cpu", found, options.output)
     leave(goals)
 
 

@@ -59,6 +59,7 @@ def test_a_run_is_so_much_faster_than_what_people_have_and_nearly_as_fast_as_its
     assert missed(pipeline.reached(sides())) == []
     assert missed(pipeline.reached(sides(script=199.0))) == ["script: its time over ours"]
     assert missed(pipeline.reached(sides(ray=199.0))) == ["ray: its time over ours"]
+    assert missed(pipeline.reached(sides(ray=349.0, script=350.0), "bfloat16")) == ["ray: its time over ours"]
     assert missed(pipeline.reached(sides(limit=46.0))) == ["our time over the model's alone"]
     assert missed(pipeline.reached(sides(padding=0.031))) == ["% of padding"]
     assert len(pipeline.reached(sides()[2:3])) == 1, "only what was measured is judged"

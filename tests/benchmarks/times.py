@@ -8,8 +8,6 @@ which is in the corpus. Printed as tables, kept as JSON. Ends with 1 where a goa
 """
 
 import argparse
-import datetime
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -34,10 +32,10 @@ from models.protocol import CtcSearch
 from models.transcript import Transcript
 from pipeline.scoring import sum_edits, word_edits
 from tests.benchmarks.goals import Goal, at_most, leave
+from tests.benchmarks.kept import keep
 
 BATCH = 16
 CORPUS, CHECKPOINTS = Path("jobs/demo/corpus"), Path("jobs/demo/checkpoints")
-RESULTS = Path(__file__).parent / "results"
 LEARNED = 20_000
 """Sentences that the language model is estimated from."""
 BEAM = 10
@@ -98,9 +96,8 @@ def main() -> None:
     clips = list(read_clips(options.corpus))
     models = ((folder.name, load_model(folder)) for folder in folders)
     reports = [report(name, model, clips) for name, model in models if model.head.search is not None]
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    found = {"date": today, "checkpoints": [asdict(one) for one in reports], "goals": (goals := reached(reports))}
-    (options.output or RESULTS / f"{today}-times.json").write_text(json.dumps(found, indent=1) + "\n")
+    found = {"checkpoints": [asdict(one) for one in reports], "goals": (goals := reached(reports))}
+    keep("times", found, options.output)
     print(tables(reports))
     leave(goals)
 

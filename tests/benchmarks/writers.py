@@ -8,9 +8,7 @@ lengths. Peak memory is of a process of its own per side. Ends with 1 where a go
 """
 
 import argparse
-import datetime
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -29,10 +27,10 @@ from jobs.demo import recipe
 from models import SpeechModel, load_model
 from models.protocol import Generation, Tokens
 from tests.benchmarks.goals import Goal, at_least, leave
+from tests.benchmarks.kept import keep
 from tests.benchmarks.times import read_clips
 from tests.benchmarks.workloads import RATE, Clips, equal_clips
 
-RESULTS = Path(__file__).parent / "results"
 SIZES = {
     "s2t-small": {},
     "s2t-medium": {"d_model": 512, "encoder_attention_heads": 8, "decoder_attention_heads": 8},
@@ -122,7 +120,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             lines.append(_compare(name, _save(name, Path(folder)), options))
         print(_row(lines[-1]), flush=True)
-        print(f"kept in {_keep(options, lines)}", flush=True)
+        found = {"comparisons": [asdict(line) for line in lines], "goals": reached(lines)}
+        print(f"kept in {keep('writers-cpu', found, options.output)}", flush=True)
     leave(reached(lines))
 
 
@@ -221,27 +220,6 @@ def _row(line: Line) -> str:
         f"same texts {line.same_texts} of {line.clips}   "
         f"peak {line.our_peak_mib:.0f} MiB, theirs {line.their_peak_mib:.0f} MiB"
     )
-
-
-def _keep(options: argparse.Namespace, lines: list[Line]) -> Path:
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
-    path: Path = options.output or RESULTS / f"{today}-writers-cpu.json"
-    content = {
-        "date": today,
-        "command": "python -m tests.benchmarks.writers " + " ".join(sys.argv[1:]),
-        "machine": {"processor": _processor(), "threads": options.threads},
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "transformers": hf.__version__},
-        "comparisons": [asdict(line) for line in lines],
-        "goals": reached(lines),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n")
-    return path
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
 
 
 if __name__ == "__main__":

@@ -160,9 +160,10 @@ def test_half_precision_spells_the_same_in_a_batch(name: str, half: str) -> None
 @pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_stays_near(name: str, half: str) -> None:
-    if name.endswith("units") and half == "throughout":
+    model = HALVES[half](name)
+    if name.endswith("units") and next(model.parameters()).dtype == torch.bfloat16:
         pytest.skip("a code is a choice, and where two are nearly as good, rounding makes it")
-    for mine, full in zip(read(HALVES[half](name), [noise(20_801)])[0], by_itself(name, 20_801), strict=True):
+    for mine, full in zip(read(model, [noise(20_801)])[0], by_itself(name, 20_801), strict=True):
         if full.is_floating_point() and full.numel():
             assert float((mine - full).square().mean().sqrt()) <= 0.1 * float(full.square().mean().sqrt())
 
