@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from models.config import PROBLEM_TYPES, ClassifierConfig
 from models.encoder import Encoder, encode
 from models.heads import Places, Reading, no_frame
+from models.layers.linear import Linear
 from models.layers.packing import Packed
 from models.protocol import (
     ClipLogits,
@@ -28,8 +29,8 @@ class Classifier(nn.Module):
         super().__init__()
         self.config = config
         self.layer_weights = nn.Parameter(torch.empty(layers + 1)) if config.use_weighted_layer_sum else None
-        self.project = nn.Linear(width, config.classifier_proj_size)
-        self.classify = nn.Linear(config.classifier_proj_size, labels)
+        self.project = Linear(width, config.classifier_proj_size)
+        self.classify = Linear(config.classifier_proj_size, labels)
 
     def forward(self, encoder: Encoder, features: Packed) -> Reading:
         """Features -> logits per clip."""

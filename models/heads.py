@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from models.config import CtcConfig
 from models.encoder import Encoder, encode
+from models.layers.linear import Linear
 from models.layers.packing import Packed
 from models.protocol import (
     CtcSearch,
@@ -132,7 +133,7 @@ class CtcHead(nn.Module):
     def __init__(self, width: int, config: CtcConfig) -> None:
         super().__init__()
         self.config = config
-        self.project = nn.Linear(width, config.vocab_size)
+        self.project = Linear(width, config.vocab_size)
         self.vocabulary: Vocabulary | None = None
         """What tokens write, for a search that heeds words."""
 

@@ -17,6 +17,7 @@ from models.layers.activations import ACTIVATIONS
 from models.layers.attention import RotaryAttention
 from models.layers.convolution import ConvShape, DepthwiseConvolution, StridedConvolution
 from models.layers.feed_forward import FeedForward
+from models.layers.linear import Linear
 from models.layers.packing import Packed
 from models.layers.positions import Rotary
 from models.weights import Fused, NormedDepthwise, Pointwise, Row, Taps, same
@@ -99,10 +100,10 @@ class Convolution(nn.Module):
     def __init__(self, config: LasrConfig) -> None:
         super().__init__()
         width = config.hidden_size
-        self.gate = nn.Linear(width, 2 * width, bias=config.convolution_bias)
+        self.gate = Linear(width, 2 * width, bias=config.convolution_bias)
         self.depthwise = DepthwiseConvolution(width, config.conv_kernel_size)
         self.activate = ACTIVATIONS[config.hidden_act]
-        self.outward = nn.Linear(width, width, bias=config.convolution_bias)
+        self.outward = Linear(width, width, bias=config.convolution_bias)
 
     def forward(self, x: Packed) -> Tensor:
         """(frames, width) -> (frames, width)."""
@@ -152,11 +153,11 @@ class LasrEncoder(nn.Module):
         super().__init__()
         self.shape, self.width, self.depth = config.shape, config.hidden_size, config.num_hidden_layers
         kernel, stride = config.subsampling_conv_kernel_size, config.subsampling_conv_stride
-        self.widen = nn.Linear(config.num_mel_bins, config.hidden_size)
+        self.widen = Linear(config.num_mel_bins, config.hidden_size)
         self.first = StridedConvolution(config.hidden_size, config.hidden_size, kernel, stride, bias=True)
         channels = config.subsampling_conv_channels
         self.second = StridedConvolution(config.hidden_size, channels, kernel, stride, bias=True)
-        self.project = nn.Linear(channels, config.hidden_size)
+        self.project = Linear(channels, config.hidden_size)
         scale = rope.factor if rope.rope_type == "linear" else 1.0
         self.rotary = Rotary(config.head_width, rope.rope_theta, scale)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))

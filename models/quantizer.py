@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from models.encoder import Encoder, encode
 from models.heads import Places, Reading, no_frame
+from models.layers.linear import Linear
 from models.layers.packing import Packed
 from models.protocol import (
     Labels,
@@ -50,10 +51,10 @@ class Quantizer(nn.Module):
     def __init__(self, features: int, width: int, config: QuantizerConfig) -> None:
         super().__init__()
         self.books, self.codes = config.num_codevector_groups, config.num_codevectors_per_group
-        self.score = nn.Linear(features, self.books * self.codes)
+        self.score = Linear(features, self.books * self.codes)
         self.codevectors = nn.Parameter(torch.empty(1, self.books * self.codes, config.codevector_dim // self.books))
-        self.narrow = nn.Linear(config.codevector_dim, config.proj_codevector_dim)
-        self.widen = nn.Linear(config.proj_codevector_dim, width)
+        self.narrow = Linear(config.codevector_dim, config.proj_codevector_dim)
+        self.widen = Linear(config.proj_codevector_dim, width)
 
     def forward(self, encoder: Encoder, features: Packed) -> Reading:
         """Features -> states, projected codes, codes."""

@@ -18,6 +18,7 @@ from models.layers.convolution import STEMS
 from models.layers.disentangled import DisentangledAttention, Distances
 from models.layers.feed_forward import FeedForward
 from models.layers.kept import Stamp, stamp
+from models.layers.linear import Linear
 from models.layers.packing import Packed
 from models.layers.positions import PositionalConvolution
 from models.wav2vec2 import masking_vector, stem_rows
@@ -130,7 +131,7 @@ class SewDEncoder(nn.Module):
         self.activate = ACTIVATIONS[stem.feat_extract_activation]
         self.stem = STEMS[stem.feat_extract_norm](stem.shape, stem.feat_extract_activation, bias=stem.conv_bias)
         self.norm_features = nn.LayerNorm(stem.conv_dim[-1], config.feature_layer_norm_eps)
-        self.project = nn.Linear(stem.conv_dim[-1], width) if stem.conv_dim[-1] != width else nn.Identity()
+        self.project = Linear(stem.conv_dim[-1], width) if stem.conv_dim[-1] != width else nn.Identity()
         self.positions = PositionalConvolution(
             width, config.num_conv_pos_embeddings, config.num_conv_pos_embedding_groups
         )
@@ -138,7 +139,7 @@ class SewDEncoder(nn.Module):
         self.distance_rows = nn.Embedding(2 * distances.span, width) if distances else None
         self.norm_distances = nn.LayerNorm(width, config.layer_norm_eps) if config.norms_positions else nn.Identity()
         self.layers = nn.ModuleList(SewDLayer(config) for _ in range(config.num_hidden_layers))
-        self.unfold = nn.Linear(width, width * config.squeeze_factor)
+        self.unfold = Linear(width, width * config.squeeze_factor)
         self.stamp: Stamp = ()
 
     def frames(self, samples: int) -> int:

@@ -15,6 +15,7 @@ from models.layers.activations import ACTIVATIONS
 from models.layers.attention import SelfAttention
 from models.layers.convolution import STEMS
 from models.layers.feed_forward import Adapter, FeedForward
+from models.layers.linear import Linear
 from models.layers.packing import Packed
 from models.layers.positions import PositionalConvolution
 from models.weights import Form, Fused, Row, Taps, same
@@ -110,7 +111,7 @@ class Wav2Vec2Encoder(nn.Module):
         self.activate = ACTIVATIONS[stem.feat_extract_activation]
         self.stem = STEMS[stem.feat_extract_norm](stem.shape, stem.feat_extract_activation, bias=stem.conv_bias)
         self.norm_features = feature_norm
-        self.project = nn.Linear(stem.conv_dim[-1], config.hidden_size)
+        self.project = Linear(stem.conv_dim[-1], config.hidden_size)
         self.before_positions = before_positions
         self.positions = PositionalConvolution(
             config.hidden_size, config.num_conv_pos_embeddings, config.num_conv_pos_embedding_groups

@@ -7,9 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.layers import packing
+from models.layers.linear import Linear, linear, serves
 from models.layers.packing import Packed, unpad
 from models.layers.positions import rotate
 from models.protocol import frame_mask
+
+MANY_FRAMES = 256
+"""From so many on, attention is sooner done by products of our own where PyTorch's own are slow."""
+AT_ONCE = 512
+"""Frames whose looks are held at a time."""
 
 
 class SelfAttention(nn.Module):
@@ -18,8 +24,8 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int, *, bias: bool = True) -> None:
         super().__init__()
         self.heads = heads
-        self.inward = nn.Linear(width, 3 * width, bias=bias)
-        self.outward = nn.Linear(width, width, bias=bias)
+        self.inward = Linear(width, 3 * width, bias=bias)
+        self.outward = Linear(width, width, bias=bias)
 
     def forward(self, x: Packed) -> Tensor:
         """(frames, width) -> (frames, width)."""
@@ -33,8 +39,8 @@ class RotaryAttention(nn.Module):
     def __init__(self, width: int, heads: int, head_width: int, *, bias: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.inward = nn.Linear(width, 3 * heads * head_width, bias=bias)
-        self.outward = nn.Linear(heads * head_width, width, bias=bias)
+        self.inward = Linear(width, 3 * heads * head_width, bias=bias)
+        self.outward = Linear(heads * head_width, width, bias=bias)
 
     def forward(self, x: Packed, angles: tuple[Tensor, Tensor]) -> Tensor:
         """(frames, width) -> (frames, width)."""
@@ -56,5 +62,19 @@ def attend(heads: Tensor, lengths: Sequence[int]) -> Tensor:
 
 def _attend_batch(heads: Tensor, mask: Tensor | None) -> Tensor:
     """(clips, frames, 3, heads, width of a head) -> (clips, frames, width)."""
+    if mask is None and heads.shape[1] >= MANY_FRAMES and serves(heads):
+        return torch.stack([_attend_clip(clip) for clip in heads])
     query, key, value = heads.permute(2, 0, 3, 1, 4)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
+
+
+def _attend_clip(heads: Tensor) -> Tensor:
+    """(frames, 3, heads, width of a head) -> (frames, width), head by head, in float32."""
+    query, key, value = heads.float().permute(1, 2, 0, 3).contiguous()
+    query, value = query * query.shape[-1] ** -0.5, value.transpose(1, 2).contiguous()
+    seen = torch.empty_like(heads[:, 0])
+    for head, queries in enumerate(query):
+        for start, some in zip(range(0, len(heads), AT_ONCE), queries.split(AT_ONCE), strict=True):
+            looks = linear(some, key[head]).softmax(-1)
+            seen[start : start + AT_ONCE, head] = linear(looks, value[head])
+    return seen.flatten(1)

@@ -2,8 +2,8 @@
 
 No convolution is padded, so a frame depends on its own samples alone and the only way for neighbours or padding to
 leak in is the group norm, whose statistics are taken here over each clip's own samples.
-Frames lie row by row (frames, channels): a strided convolution is then one or two matrix products on a view of
-the frames, without a copy.
+Frames lie row by row (frames, channels): a strided convolution is then a matrix product on a view of the frames,
+without a copy, or two where the library that multiplies takes no rows that overlap.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from models.layers import packing
 from models.layers.activations import ACTIVATIONS
+from models.layers.linear import by_onednn, linear
 from models.layers.packing import Packed
 
 TILE_FRAMES = 128
@@ -71,15 +72,16 @@ class StridedConvolution(nn.Module):
         """(frames, inward) -> (fewer frames, outward)."""
         frames = (len(x) - self.kernel) // self.stride + 1
         x, out = x.contiguous(), None
-        for tap in range(0, self.kernel, self.stride):
-            columns = slice(tap * self.inward, min(tap + self.stride, self.kernel) * self.inward)
+        at_once = self.kernel if by_onednn(x, self.weight) else self.stride
+        for tap in range(0, self.kernel, at_once):
+            columns = slice(tap * self.inward, min(tap + at_once, self.kernel) * self.inward)
             weight = self.weight[:, columns]
             rows = x.as_strided(
                 (frames, weight.shape[1]),
                 (self.stride * self.inward, 1),
                 x.storage_offset() + columns.start,
             )
-            out = F.linear(rows, weight, self.bias) if out is None else out.addmm_(rows, weight.T)
+            out = linear(rows, weight, self.bias) if out is None else out.addmm_(rows, weight.T)
         assert out is not None
         return out
 
@@ -146,7 +148,7 @@ class GroupNormStem(nn.Module):
         return _tiled(self.shape, samples, lambda tile: self._tile(tile, weight, bias))
 
     def _tile(self, samples: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        x = F.linear(self.first.windows(samples), weight, bias)
+        x = linear(self.first.windows(samples), weight, bias)
         x = self.activate(x.to(self.first.weight.dtype))
         for convolution in self.rest:
             x = self.activate(convolution(x))
@@ -172,7 +174,7 @@ class LayerNormStem(nn.Module):
 
     def _tile(self, samples: Tensor) -> Tensor:
         windows = self.first.windows(samples).to(self.first.weight.dtype)
-        x = self.activate(self.norm(F.linear(windows, self.first.weight, self.first.bias)))
+        x = self.activate(self.norm(linear(windows, self.first.weight, self.first.bias)))
         for convolution, norm in zip(self.rest, self.norms, strict=True):
             x = self.activate(norm(convolution(x)))
         return x

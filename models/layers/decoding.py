@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.layers.feed_forward import FeedForward
+from models.layers.linear import Linear
 
 Pair = tuple[Tensor, Tensor]
 """Keys and values: two of (clips, heads, places, width of a head)."""
@@ -24,8 +25,8 @@ class LookBack(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.inward = nn.Linear(width, 3 * width)
-        self.outward = nn.Linear(width, width)
+        self.inward = Linear(width, 3 * width)
+        self.outward = Linear(width, width)
 
     def forward(self, x: Tensor, keep: Keep, mask: Tensor | None) -> Tensor:
         """(clips, tokens, width) -> the same; `mask` is True where a token may look, or what is added to its scores."""
@@ -40,9 +41,9 @@ class LookAcross(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.memory = nn.Linear(width, 2 * width)
-        self.outward = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.memory = Linear(width, 2 * width)
+        self.outward = Linear(width, width)
 
     def remember(self, frames: Tensor) -> Pair:
         """(clips, frames, width) -> keys and values, once for all tokens."""

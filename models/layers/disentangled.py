@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.layers.linear import Linear, linear
 from models.layers.packing import Packed
 
 
@@ -66,11 +67,11 @@ class DisentangledAttention(nn.Module):
         self.heads, self.distances, self.shared = heads, distances, shared
         self.kinds = frozenset(kinds) & {"c2p", "p2c"}
         self.scale = 1 / math.sqrt(width // heads * (1 + len(self.kinds)))
-        self.inward = nn.Linear(width, 3 * width)
+        self.inward = Linear(width, 3 * width)
         own = distances is not None and not shared
-        self.position_keys = nn.Linear(width, width) if own and "c2p" in self.kinds else None
-        self.position_queries = nn.Linear(width, width) if own and "p2c" in self.kinds else None
-        self.outward = nn.Linear(width, width)
+        self.position_keys = Linear(width, width) if own and "c2p" in self.kinds else None
+        self.position_queries = Linear(width, width) if own and "p2c" in self.kinds else None
+        self.outward = Linear(width, width)
         self.tables: PositionTables | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -123,7 +124,7 @@ class DisentangledAttention(nn.Module):
         if self.position_keys is not None:
             return self.position_keys(rows)
         _, weight, _ = self.inward.weight.chunk(3)
-        return F.linear(rows, weight, self.inward.bias.chunk(3)[1])
+        return linear(rows, weight, self.inward.bias.chunk(3)[1])
 
     def _position_queries(self, rows: Tensor) -> Tensor | None:
         if "p2c" not in self.kinds:
@@ -131,7 +132,7 @@ class DisentangledAttention(nn.Module):
         if self.position_queries is not None:
             return self.position_queries(rows)
         weight, _, _ = self.inward.weight.chunk(3)
-        return F.linear(rows, weight, self.inward.bias.chunk(3)[0])
+        return linear(rows, weight, self.inward.bias.chunk(3)[0])
 
     def _split(self, table: Tensor | None) -> Tensor | None:
         return None if table is None else (self.scale * table).unflatten(1, (self.heads, -1)).transpose(0, 1)

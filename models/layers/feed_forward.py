@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.activations import ACTIVATIONS
+from models.layers.linear import Linear
 
 
 class FeedForward(nn.Module):
@@ -11,9 +12,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int, inner: int, activation: str, *, bias: bool = True) -> None:
         super().__init__()
-        self.widen = nn.Linear(width, inner, bias=bias)
+        self.widen = Linear(width, inner, bias=bias)
         self.activate = ACTIVATIONS[activation]
-        self.narrow = nn.Linear(inner, width, bias=bias)
+        self.narrow = Linear(inner, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(frames, width) -> (frames, width)."""
@@ -26,8 +27,8 @@ class Adapter(nn.Module):
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.narrow = nn.Linear(width, inner)
-        self.widen = nn.Linear(inner, width)
+        self.narrow = Linear(width, inner)
+        self.widen = Linear(inner, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(frames, width) -> (frames, width)."""

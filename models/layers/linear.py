@@ -1,0 +1,63 @@
+"""Products with a weight, by the quicker of the two libraries that every PyTorch for x86 carries.
+
+For float32 PyTorch calls MKL, which keeps to AVX2 on processors that are not Intel's: less than half of what AVX-512
+gives, and a sixth below oneDNN where there is only AVX2. There, oneDNN multiplies what is large enough to be worth it.
+Both are float32 throughout, and with either a row's product does not depend on how many rows there are.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+FEW_ROWS = 16
+"""Fewer are multiplied sooner by MKL."""
+
+
+class Linear(nn.Linear):
+    """A product and a bias."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inward) -> (..., outward)."""
+        return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x` times the weight's rows, and the bias added."""
+    if x.numel() >= FEW_ROWS * x.shape[-1] > 0 and by_onednn(x, weight):
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return product
+    return F.linear(x, weight, bias)
+
+
+def by_onednn(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN multiplies them, if they are large; rows of `x` may then overlap in memory."""
+    return (
+        x.dtype == weight.dtype == torch.float32
+        and x.stride(-1) == 1
+        and weight.is_contiguous()  # it is very slow with any other
+        and serves(x, weight)
+    )
+
+
+def serves(*factors: Tensor) -> bool:
+    """Whether products of these on this processor are better done by oneDNN: it has no gradients."""
+    learns = torch.is_grad_enabled() and any(factor.requires_grad for factor in factors)
+    return not learns and all(factor.device.type == "cpu" for factor in factors) and mkl_holds_back()
+
+
+@cache
+def mkl_holds_back() -> bool:
+    """Whether MKL leaves much of this processor unused."""
+    both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    return both and hasattr(torch.ops.mkldnn, "_linear_pointwise") and _maker() == "AuthenticAMD"
+
+
+def _maker() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "")

@@ -1,0 +1,106 @@
+"""Products are the same whichever library multiplies, and go on having gradients."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from models.layers import linear as products
+from models.layers.attention import MANY_FRAMES, attend
+from models.layers.convolution import StridedConvolution
+from models.layers.linear import Linear, by_onednn, linear
+
+
+@pytest.fixture(params=[True, False], ids=["MKL holds back", "MKL does not"])
+def held_back(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(products, "mkl_holds_back", lambda: bool(request.param))
+    return bool(request.param)
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@pytest.mark.parametrize(
+    ("x", "weight"),
+    [
+        (drawn(200, 96), drawn(48, 96)),
+        (drawn(3, 70, 96), drawn(48, 96)),
+        (drawn(96, 200).T, drawn(48, 96)),
+        (drawn(200, 96), drawn(96, 48).T),
+        (drawn(200, 192)[:, 96:], drawn(48, 96)),
+        (drawn(6_000).as_strided((90, 96), (64, 1)), drawn(48, 96)),
+        (drawn(3, 96), drawn(48, 96)),
+        (drawn(0, 96), drawn(48, 96)),
+        (drawn(200, 96).bfloat16(), drawn(48, 96).bfloat16()),
+        (drawn(200, 96).double(), drawn(48, 96).double()),
+    ],
+    ids=["plain", "batch", "columns", "transposed weight", "slice", "overlapping", "few", "none", "half", "double"],
+)
+@pytest.mark.usefixtures("held_back")
+def test_a_product_is_the_product(x: torch.Tensor, weight: torch.Tensor) -> None:
+    bias = drawn(48).to(x.dtype)
+    exact = F.linear(x.double(), weight.double(), bias.double())
+    near = 2e-2 if x.dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(linear(x, weight, bias).double(), exact, atol=10 * near, rtol=near)
+    torch.testing.assert_close(linear(x, weight).double(), exact - bias.double(), atol=10 * near, rtol=near)
+
+
+def test_the_quicker_library_is_taken_only_where_it_can_be(held_back: bool) -> None:
+    x, weight = drawn(32, 8), drawn(4, 8)
+    assert by_onednn(x, weight) is held_back
+    assert not by_onednn(x, drawn(8, 4).T), "of a weight that does not lie row by row it makes a slow loop"
+    assert not by_onednn(drawn(8, 32).T, weight)
+    assert not by_onednn(x.bfloat16(), weight.bfloat16())
+    assert not by_onednn(x.to("meta"), weight.to("meta"))
+    assert not by_onednn(x, weight.clone().requires_grad_()), "it has no gradient"
+
+
+@pytest.mark.usefixtures("held_back")
+def test_a_weight_that_learns_has_its_gradient() -> None:
+    layer = Linear(8, 4)
+    layer.load_state_dict({"weight": drawn(4, 8), "bias": drawn(4)})
+    layer(drawn(32, 8)).sum().backward()
+    assert layer.weight.grad is not None
+    torch.testing.assert_close(layer.weight.grad, drawn(32, 8).sum(0).expand(4, 8))
+
+
+@pytest.mark.usefixtures("held_back")
+def test_a_rows_product_does_not_depend_on_the_rows_beside_it() -> None:
+    x, weight = drawn(1_000, 64), drawn(128, 64)
+    whole = linear(x, weight)
+    for rows in (16, 17, 100, 999):
+        torch.testing.assert_close(linear(x[:rows], weight), whole[:rows], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (2, 2), (5, 2), (5, 3)])
+@pytest.mark.usefixtures("held_back")
+def test_a_strided_convolution_is_one(kernel: int, stride: int) -> None:
+    x, convolution = drawn(101, 24), StridedConvolution(24, 16, kernel, stride, bias=True).requires_grad_(False)
+    convolution.weight.copy_(drawn(16, kernel * 24))
+    convolution.bias.copy_(drawn(16))
+    taps = convolution.weight.unflatten(1, (kernel, 24)).transpose(1, 2)
+    expected = F.conv1d(x.T[None], taps, convolution.bias, stride)[0].T
+    torch.testing.assert_close(convolution(x), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("lengths", [(MANY_FRAMES, MANY_FRAMES), (3 * MANY_FRAMES + 7, 40, MANY_FRAMES + 1)])
+@pytest.mark.usefixtures("held_back")
+def test_attention_is_the_same(lengths: tuple[int, ...], dtype: torch.dtype) -> None:
+    heads = drawn(sum(lengths), 3, 4, 16).to(dtype)
+    exact = [
+        F.scaled_dot_product_attention(*clip.double().permute(1, 2, 0, 3)).transpose(0, 1).flatten(1)
+        for clip in heads.split(list(lengths))
+    ]
+    near = 1e-5 if dtype == torch.float32 else 1e-2
+    found = attend(heads, lengths)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), torch.cat(exact), atol=near, rtol=near)
+
+
+@pytest.mark.usefixtures("held_back")
+def test_attention_that_learns_has_its_gradient() -> None:
+    heads = drawn(MANY_FRAMES, 3, 2, 8).requires_grad_()
+    attend(heads, (MANY_FRAMES,)).sum().backward()
+    assert heads.grad is not None
+    assert float(heads.grad.abs().sum()) > 0
