@@ -13,7 +13,7 @@ from models.decoder import Decoder, Memory, Past
 from models.encoder import Encoder, encode
 from models.generation import Rules
 from models.heads import NoHead, Places, Reading
-from models.layers.linear import Linear, linear
+from models.layers.linear import Laid, Linear
 from models.layers.packing import Packed
 from models.protocol import (
     Embedding,
@@ -89,6 +89,7 @@ class Writer(nn.Module):
         self.decoder = Decoder(config)
         tied = config.tie_word_embeddings
         self.project = None if tied else Linear(config.d_model, config.vocab_size, bias=False)
+        self.laid = Laid()
         self.vocabulary: Vocabulary | None = None
         """What tokens write: one of many letters lasts longer."""
 
@@ -161,7 +162,7 @@ class Writer(nn.Module):
         return self.decoder.embed.weight if self.project is None else self.project.weight
 
     def _score(self, states: Tensor) -> Tensor:
-        return linear(states, self._weight).float()
+        return self.laid.linear(states, self._weight).float()
 
     def _shifted(self, targets: Tensor) -> Tensor:
         """What each target follows: (clips, tokens)."""

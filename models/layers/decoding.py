@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.layers.feed_forward import FeedForward
-from models.layers.linear import Linear
+from models.layers.linear import FewRows, Linear
 
 Pair = tuple[Tensor, Tensor]
 """Keys and values: two of (clips, heads, places, width of a head)."""
@@ -25,8 +25,8 @@ class LookBack(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.inward = Linear(width, 3 * width)
-        self.outward = Linear(width, width)
+        self.inward = FewRows(width, 3 * width)
+        self.outward = FewRows(width, width)
 
     def forward(self, x: Tensor, keep: Keep, mask: Tensor | None) -> Tensor:
         """(clips, tokens, width) -> the same; `mask` is True where a token may look, or what is added to its scores."""
@@ -41,9 +41,9 @@ class LookAcross(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = Linear(width, width)
+        self.query = FewRows(width, width)
         self.memory = Linear(width, 2 * width)
-        self.outward = Linear(width, width)
+        self.outward = FewRows(width, width)
 
     def remember(self, frames: Tensor) -> Pair:
         """(clips, frames, width) -> keys and values, once for all tokens."""
@@ -68,7 +68,7 @@ class DecoderLayer(nn.Module):
         self.norm_across = nn.LayerNorm(width)
         self.across = LookAcross(width, heads)
         self.norm_feed_forward = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, inner, activation)
+        self.feed_forward = FeedForward(width, inner, activation, product=FewRows)
 
     def forward(
         self, x: Tensor, keep: Keep, memory: Pair, *, back: Tensor | None, across: Tensor | None

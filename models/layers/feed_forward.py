@@ -10,11 +10,13 @@ from models.layers.linear import Linear
 class FeedForward(nn.Module):
     """Widen, activate, narrow."""
 
-    def __init__(self, width: int, inner: int, activation: str, *, bias: bool = True) -> None:
+    def __init__(
+        self, width: int, inner: int, activation: str, *, bias: bool = True, product: type[Linear] = Linear
+    ) -> None:
         super().__init__()
-        self.widen = Linear(width, inner, bias=bias)
+        self.widen = product(width, inner, bias=bias)
         self.activate = ACTIVATIONS[activation]
-        self.narrow = Linear(inner, width, bias=bias)
+        self.narrow = product(inner, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(frames, width) -> (frames, width)."""

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-FEW_ROWS = 16
-"""Fewer are multiplied sooner by MKL."""
+from models.layers.kept import Stamp, stamp
+
+WORTH = 4 << 20
+"""Multiplications from which on oneDNN's way to a product is short beside the product."""
 
 
 class Linear(nn.Linear):
@@ -24,12 +26,48 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias)
 
 
+class FewRows(Linear):
+    """A product of a few rows, again and again."""
+
+    def __init__(self, inward: int, outward: int, *, bias: bool = True) -> None:
+        super().__init__(inward, outward, bias=bias)
+        self.laid = Laid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., inward) -> (..., outward)."""
+        return self.laid.linear(x, self.weight, self.bias)
+
+
+class Laid:
+    """A weight as oneDNN reads it, made when it is first needed: with few rows, that costs more than the product."""
+
+    def __init__(self) -> None:
+        self.weight: Tensor | None = None
+        self.stamp: Stamp = ()
+
+    def __reduce__(self) -> tuple[type["Laid"], tuple[()]]:
+        """A copy, or a model on its way to another process, makes its own."""
+        return Laid, ()
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """`x` times the weight's rows, and the bias added."""
+        if x.numel() * len(weight) < WORTH or not by_onednn(x, weight):
+            return F.linear(x, weight, bias)
+        if self.weight is None or self.stamp != stamp([weight]):
+            self.weight, self.stamp = torch.ops.mkldnn._reorder_linear_weight(weight, None), stamp([weight])
+        return _multiplied(x, self.weight, bias)
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x` times the weight's rows, and the bias added."""
-    if x.numel() >= FEW_ROWS * x.shape[-1] > 0 and by_onednn(x, weight):
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return product
+    if x.numel() * len(weight) >= WORTH and by_onednn(x, weight):
+        return _multiplied(x, weight, bias)
     return F.linear(x, weight, bias)
+
+
+def _multiplied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return product
 
 
 def by_onednn(x: Tensor, weight: Tensor) -> bool:

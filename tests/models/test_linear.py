@@ -1,5 +1,8 @@
 """Products are the same whichever library multiplies, and go on having gradients."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -7,7 +10,7 @@ from torch.nn import functional as F
 from models.layers import linear as products
 from models.layers.attention import MANY_FRAMES, attend
 from models.layers.convolution import StridedConvolution
-from models.layers.linear import Linear, by_onednn, linear
+from models.layers.linear import FewRows, Laid, Linear, by_onednn, linear
 
 
 @pytest.fixture(params=[True, False], ids=["MKL holds back", "MKL does not"])
@@ -23,12 +26,12 @@ def drawn(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("x", "weight"),
     [
-        (drawn(200, 96), drawn(48, 96)),
-        (drawn(3, 70, 96), drawn(48, 96)),
-        (drawn(96, 200).T, drawn(48, 96)),
-        (drawn(200, 96), drawn(96, 48).T),
-        (drawn(200, 192)[:, 96:], drawn(48, 96)),
-        (drawn(6_000).as_strided((90, 96), (64, 1)), drawn(48, 96)),
+        (drawn(1_000, 96), drawn(48, 96)),
+        (drawn(15, 70, 96), drawn(48, 96)),
+        (drawn(96, 1_000).T, drawn(48, 96)),
+        (drawn(1_000, 96), drawn(96, 48).T),
+        (drawn(1_000, 192)[:, 96:], drawn(48, 96)),
+        (drawn(70_000).as_strided((1_000, 96), (64, 1)), drawn(48, 96)),
         (drawn(3, 96), drawn(48, 96)),
         (drawn(0, 96), drawn(48, 96)),
         (drawn(200, 96).bfloat16(), drawn(48, 96).bfloat16()),
@@ -66,19 +69,31 @@ def test_a_weight_that_learns_has_its_gradient() -> None:
 
 @pytest.mark.usefixtures("held_back")
 def test_a_rows_product_does_not_depend_on_the_rows_beside_it() -> None:
-    x, weight = drawn(1_000, 64), drawn(128, 64)
+    x, weight, laid = drawn(1_000, 64), drawn(128, 64), Laid()
     whole = linear(x, weight)
-    for rows in (16, 17, 100, 999):
+    for rows in (16, 511, 513, 999):
         torch.testing.assert_close(linear(x[:rows], weight), whole[:rows], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(laid.linear(x[:rows], weight), whole[:rows], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("held_back")
+def test_a_weight_that_is_laid_out_is_followed_when_it_changes() -> None:
+    layer = FewRows(64, 128).requires_grad_(False)
+    for seed in (1, 2):
+        layer.load_state_dict({"weight": drawn(128, 64) * seed, "bias": drawn(128)})
+        for one in (layer, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+            expected = F.linear(drawn(700, 64), drawn(128, 64) * seed, drawn(128))
+            torch.testing.assert_close(one(drawn(700, 64)), expected, atol=1e-4, rtol=1e-4)
+    assert (layer.laid.weight is not None) is products.mkl_holds_back()
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (2, 2), (5, 2), (5, 3)])
 @pytest.mark.usefixtures("held_back")
 def test_a_strided_convolution_is_one(kernel: int, stride: int) -> None:
-    x, convolution = drawn(101, 24), StridedConvolution(24, 16, kernel, stride, bias=True).requires_grad_(False)
-    convolution.weight.copy_(drawn(16, kernel * 24))
-    convolution.bias.copy_(drawn(16))
-    taps = convolution.weight.unflatten(1, (kernel, 24)).transpose(1, 2)
+    x, convolution = drawn(801, 48), StridedConvolution(48, 256, kernel, stride, bias=True).requires_grad_(False)
+    convolution.weight.copy_(drawn(256, kernel * 48))
+    convolution.bias.copy_(drawn(256))
+    taps = convolution.weight.unflatten(1, (kernel, 48)).transpose(1, 2)
     expected = F.conv1d(x.T[None], taps, convolution.bias, stride)[0].T
     torch.testing.assert_close(convolution(x), expected, atol=1e-4, rtol=1e-4)
 
@@ -104,3 +119,9 @@ def test_attention_that_learns_has_its_gradient() -> None:
     attend(heads, (MANY_FRAMES,)).sum().backward()
     assert heads.grad is not None
     assert float(heads.grad.abs().sum()) > 0
+
+
+def test_what_is_compared_here_is_large_enough_for_either() -> None:
+    assert products.WORTH <= 1_000 * 96 * 48
+    assert products.WORTH <= 700 * 64 * 128
+    assert products.WORTH <= (801 // 3) * 2 * 48 * 256
