@@ -16,6 +16,8 @@ MANY_FRAMES = 256
 """From so many on, attention is sooner done by products of our own where PyTorch's own are slow."""
 AT_ONCE = 512
 """Frames whose looks are held at a time."""
+EVEN = 64
+"""Clips are filled up to a multiple of it, so that products of few different sizes are made."""
 
 
 class SelfAttention(nn.Module):
@@ -70,11 +72,13 @@ def _attend_batch(heads: Tensor, mask: Tensor | None) -> Tensor:
 
 def _attend_clip(heads: Tensor) -> Tensor:
     """(frames, 3, heads, width of a head) -> (frames, width), head by head, in float32."""
-    query, key, value = heads.float().permute(1, 2, 0, 3).contiguous()
+    frames = len(heads)
+    query, key, value = F.pad(heads.float(), (0,) * 6 + (0, -frames % EVEN)).permute(1, 2, 0, 3).contiguous()
     query, value = query * query.shape[-1] ** -0.5, value.transpose(1, 2).contiguous()
-    seen = torch.empty_like(heads[:, 0])
+    seen = torch.empty(query.shape[1], *heads.shape[2:], dtype=heads.dtype)
     for head, queries in enumerate(query):
-        for start, some in zip(range(0, len(heads), AT_ONCE), queries.split(AT_ONCE), strict=True):
-            looks = linear(some, key[head]).softmax(-1)
-            seen[start : start + AT_ONCE, head] = linear(looks, value[head])
-    return seen.flatten(1)
+        for start, some in zip(range(0, len(seen), AT_ONCE), queries.split(AT_ONCE), strict=True):
+            looks = linear(some, key[head])
+            looks[:, frames:] = -torch.inf
+            seen[start : start + AT_ONCE, head] = linear(looks.softmax(-1), value[head])
+    return seen[:frames].flatten(1)

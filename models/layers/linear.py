@@ -16,6 +16,9 @@ from models.layers.kept import Stamp, stamp
 
 WORTH = 4 << 20
 """Multiplications from which on oneDNN's way to a product is short beside the product."""
+MOST_ROWS, STEP = 512, 32
+"""Rows of one of its products, and what they are filled up to a multiple of: it keeps code for every number of rows
+that it has met, half a megabyte of it and more, between what else the process keeps."""
 
 
 class Linear(nn.Linear):
@@ -51,8 +54,8 @@ class Laid:
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """`x` times the weight's rows, and the bias added."""
-        if x.numel() * len(weight) < WORTH or not by_onednn(x, weight):
-            return F.linear(x, weight, bias)
+        if x.numel() > MOST_ROWS * x.shape[-1] or x.numel() * len(weight) < WORTH or not by_onednn(x, weight):
+            return linear(x, weight, bias)
         if self.weight is None or self.stamp != stamp([weight]):
             self.weight, self.stamp = torch.ops.mkldnn._reorder_linear_weight(weight, None), stamp([weight])
         return _multiplied(x, self.weight, bias)
@@ -60,9 +63,16 @@ class Laid:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x` times the weight's rows, and the bias added."""
-    if x.numel() * len(weight) >= WORTH and by_onednn(x, weight):
-        return _multiplied(x, weight, bias)
-    return F.linear(x, weight, bias)
+    if x.numel() * len(weight) < WORTH or not by_onednn(x, weight):
+        return F.linear(x, weight, bias)
+    products = [_even(part, weight, bias) for part in x.flatten(0, -2).split(MOST_ROWS)]
+    return (products[0] if len(products) == 1 else torch.cat(products)).unflatten(0, x.shape[:-1])
+
+
+def _even(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The product of rows that are filled up with zeros."""
+    missing = -len(rows) % STEP
+    return _multiplied(F.pad(rows, (0, 0, 0, missing)) if missing else rows, weight, bias)[: len(rows)]
 
 
 def _multiplied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

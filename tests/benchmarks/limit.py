@@ -41,8 +41,8 @@ class Alone:
 def hear_alone(alone: Alone) -> tuple[float, float]:
     """Seconds that the models took together, and the share of padding."""
     context = get_context("spawn")
-    begin, taken = context.Barrier(alone.models + 1), context.Value("i", 0)
-    models = [context.Process(target=_hear, args=(alone, begin, taken)) for _ in range(alone.models)]
+    begin, taken, ended = context.Barrier(alone.models + 1), context.Value("i", 0), context.Value("d", 0.0)
+    models = [context.Process(target=_hear, args=(alone, begin, taken, ended)) for _ in range(alone.models)]
     for model in models:
         model.start()
     batches = in_batches(alone)
@@ -50,7 +50,7 @@ def hear_alone(alone: Alone) -> tuple[float, float]:
     began = time.monotonic()
     for model in models:
         model.join()
-    seconds = time.monotonic() - began
+    seconds = ended.value - began  # clocks of processes on one machine agree
     if any(model.exitcode for model in models):
         raise SystemExit("limit: a model died")
     room = [len(batch) * max(map(len, batch)) for batch in batches]
@@ -66,7 +66,7 @@ def in_batches(alone: Alone) -> Sequence[Clips]:
     return [clips[first:end] for first, end in cuts([len(clip) / RATE for clip in clips], alone.buckets)]
 
 
-def _hear(alone: Alone, begin: Barrier, taken: "Synchronized[int]") -> None:
+def _hear(alone: Alone, begin: Barrier, taken: "Synchronized[int]", ended: "Synchronized[float]") -> None:
     """One model: the next batch that none has taken, until all are."""
     torch.set_num_threads(1)
     model, batches = load_model(alone.model, alone.dtype), in_batches(alone)
@@ -74,6 +74,8 @@ def _hear(alone: Alone, begin: Barrier, taken: "Synchronized[int]") -> None:
     begin.wait(PATIENCE)
     while (at := _next(taken)) < len(batches):
         model.transcribe(batches[at])
+    with ended.get_lock():
+        ended.value = max(ended.value, time.monotonic())
 
 
 def _next(taken: "Synchronized[int]") -> int:

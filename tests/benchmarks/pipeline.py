@@ -7,9 +7,9 @@ ray      the same in Ray Data's `map_batches`
 ours     `transcribe`, to a table in the bucket
 limit    our models alone, over clips that are decoded, cut and sorted in memory
 
-Start-up is kept apart, and so is the end of Ray's own processes: a side's clock runs from its first batch's arrival
-at the model until its last text is written. Noise is heard with random weights
-of HuBERT base's shape, so texts mean nothing; speed does not depend on them. Ends with 1 where a goal is missed.
+Start-up is kept apart, and so is the end of processes: a side's clock runs from its first batch's arrival at the model
+until its last text is written. Noise is heard with random weights of HuBERT base's shape, so texts mean nothing; speed
+does not depend on them. Ends with 1 where a goal is missed.
 """
 
 import argparse
