@@ -76,6 +76,26 @@ def test_a_rows_product_does_not_depend_on_the_rows_beside_it() -> None:
         torch.testing.assert_close(laid.linear(x[:rows], weight), whole[:rows], atol=1e-5, rtol=1e-5)
 
 
+def test_products_are_of_few_sizes_as_the_library_keeps_code_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = set()
+
+    def multiplied(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        sizes.add((len(x), *weight.shape))
+        return F.linear(x, weight, bias)
+
+    monkeypatch.setattr(products, "mkl_holds_back", lambda: True)
+    monkeypatch.setattr(products, "WORTH", 1)
+    monkeypatch.setattr(products, "_multiplied", multiplied)
+    weight = drawn(4, 8)
+    for rows in range(1, 1_500, 7):
+        assert len(linear(drawn(rows, 8), weight)) == rows
+    assert {size[0] for size in sizes} == set(range(32, 513, 32))
+    sizes.clear()
+    for frames in range(MANY_FRAMES, 700, 7):
+        attend(drawn(frames, 3, 1, 8), (frames,))
+    assert len(sizes) <= 8 * 8 * 2
+
+
 @pytest.mark.usefixtures("held_back")
 def test_a_weight_that_is_laid_out_is_followed_when_it_changes() -> None:
     layer = FewRows(64, 256).requires_grad_(False)
