@@ -1,8 +1,8 @@
 """Products with a weight, by the quicker of the two libraries that every PyTorch for x86 carries.
 
 For float32 PyTorch calls MKL, which keeps to AVX2 on processors that are not Intel's: less than half of what AVX-512
-gives, and a sixth below oneDNN where there is only AVX2. There, oneDNN multiplies what is large enough to be worth it.
-Both are float32 throughout, and with either a row's product does not depend on how many rows there are.
+gives, and a sixth below oneDNN where there is only AVX2. There, oneDNN multiplies by weights that are large enough to
+be worth it. Both are float32 throughout.
 """
 
 from functools import cache
@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from models.layers.kept import Stamp, stamp
 
-WORTH = 4 << 20
-"""Multiplications from which on oneDNN's way to a product is short beside the product."""
+WORTH = 1 << 14
+"""Numbers of a weight from which on oneDNN's way to a product is short beside it. How many rows there are has no say: a
+row's product is the same to the last bit in any company, which two libraries' are not."""
 MOST_ROWS, STEP = 512, 32
 """Rows of one of its products, and what they are filled up to a multiple of: it keeps code for every number of rows
 that it has met, half a megabyte of it and more, between what else the process keeps."""
@@ -54,7 +55,7 @@ class Laid:
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """`x` times the weight's rows, and the bias added."""
-        if x.numel() > MOST_ROWS * x.shape[-1] or x.numel() * len(weight) < WORTH or not by_onednn(x, weight):
+        if weight.numel() < WORTH or not 0 < x.numel() <= MOST_ROWS * x.shape[-1] or not by_onednn(x, weight):
             return linear(x, weight, bias)
         if self.weight is None or self.stamp != stamp([weight]):
             self.weight, self.stamp = torch.ops.mkldnn._reorder_linear_weight(weight, None), stamp([weight])
@@ -63,7 +64,7 @@ class Laid:
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x` times the weight's rows, and the bias added."""
-    if x.numel() * len(weight) < WORTH or not by_onednn(x, weight):
+    if weight.numel() < WORTH or not x.numel() or not by_onednn(x, weight):
         return F.linear(x, weight, bias)
     products = [_even(part, weight, bias) for part in x.flatten(0, -2).split(MOST_ROWS)]
     return (products[0] if len(products) == 1 else torch.cat(products)).unflatten(0, x.shape[:-1])
@@ -81,7 +82,7 @@ def _multiplied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def by_onednn(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN multiplies them, if they are large; rows of `x` may then overlap in memory."""
+    """Whether oneDNN multiplies them, if the weight is large; rows of `x` may then overlap in memory."""
     return (
         x.dtype == weight.dtype == torch.float32
         and x.stride(-1) == 1

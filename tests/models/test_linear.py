@@ -26,22 +26,22 @@ def drawn(*shape: int) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("x", "weight"),
     [
-        (drawn(1_000, 96), drawn(48, 96)),
-        (drawn(15, 70, 96), drawn(48, 96)),
-        (drawn(96, 1_000).T, drawn(48, 96)),
-        (drawn(1_000, 96), drawn(96, 48).T),
-        (drawn(1_000, 192)[:, 96:], drawn(48, 96)),
-        (drawn(70_000).as_strided((1_000, 96), (64, 1)), drawn(48, 96)),
-        (drawn(3, 96), drawn(48, 96)),
-        (drawn(0, 96), drawn(48, 96)),
-        (drawn(200, 96).bfloat16(), drawn(48, 96).bfloat16()),
-        (drawn(200, 96).double(), drawn(48, 96).double()),
+        (drawn(1_000, 96), drawn(192, 96)),
+        (drawn(15, 70, 96), drawn(192, 96)),
+        (drawn(96, 1_000).T, drawn(192, 96)),
+        (drawn(1_000, 96), drawn(96, 192).T),
+        (drawn(1_000, 192)[:, 96:], drawn(192, 96)),
+        (drawn(70_000).as_strided((1_000, 96), (64, 1)), drawn(192, 96)),
+        (drawn(3, 96), drawn(192, 96)),
+        (drawn(0, 96), drawn(192, 96)),
+        (drawn(200, 96).bfloat16(), drawn(192, 96).bfloat16()),
+        (drawn(200, 96).double(), drawn(192, 96).double()),
     ],
     ids=["plain", "batch", "columns", "transposed weight", "slice", "overlapping", "few", "none", "half", "double"],
 )
 @pytest.mark.usefixtures("held_back")
 def test_a_product_is_the_product(x: torch.Tensor, weight: torch.Tensor) -> None:
-    bias = drawn(48).to(x.dtype)
+    bias = drawn(192).to(x.dtype)
     exact = F.linear(x.double(), weight.double(), bias.double())
     near = 2e-2 if x.dtype == torch.bfloat16 else 1e-5
     torch.testing.assert_close(linear(x, weight, bias).double(), exact, atol=10 * near, rtol=near)
@@ -67,13 +67,14 @@ def test_a_weight_that_learns_has_its_gradient() -> None:
     torch.testing.assert_close(layer.weight.grad, drawn(32, 8).sum(0).expand(4, 8))
 
 
-@pytest.mark.usefixtures("held_back")
-def test_a_rows_product_does_not_depend_on_the_rows_beside_it() -> None:
-    x, weight, laid = drawn(1_000, 64), drawn(128, 64), Laid()
+@pytest.mark.skipif(not products.mkl_holds_back(), reason="MKL makes all products here")
+def test_a_rows_product_is_the_same_to_the_last_bit_in_any_company() -> None:
+    x, weight, laid = drawn(1_000, 64), drawn(256, 64), Laid()
     whole = linear(x, weight)
-    for rows in (16, 511, 513, 999):
-        torch.testing.assert_close(linear(x[:rows], weight), whole[:rows], atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(laid.linear(x[:rows], weight), whole[:rows], atol=1e-5, rtol=1e-5)
+    for rows in (2, 16, 300, 511, 513, 999):
+        assert torch.equal(linear(x[:rows], weight), whole[:rows])
+        assert torch.equal(linear(x[-rows:], weight), whole[-rows:])
+        assert torch.equal(laid.linear(x[:rows], weight), whole[:rows])
 
 
 def test_products_are_of_few_sizes_as_the_library_keeps_code_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +123,7 @@ def test_a_strided_convolution_is_one(kernel: int, stride: int) -> None:
 @pytest.mark.parametrize("lengths", [(MANY_FRAMES, MANY_FRAMES), (3 * MANY_FRAMES + 7, 40, MANY_FRAMES + 1)])
 @pytest.mark.usefixtures("held_back")
 def test_attention_is_the_same(lengths: tuple[int, ...], dtype: torch.dtype) -> None:
-    heads = drawn(sum(lengths), 3, 4, 16).to(dtype)
+    heads = drawn(sum(lengths), 3, 4, 64).to(dtype)
     exact = [
         F.scaled_dot_product_attention(*clip.double().permute(1, 2, 0, 3)).transpose(0, 1).flatten(1)
         for clip in heads.split(list(lengths))
@@ -135,13 +136,11 @@ def test_attention_is_the_same(lengths: tuple[int, ...], dtype: torch.dtype) -> 
 
 @pytest.mark.usefixtures("held_back")
 def test_attention_that_learns_has_its_gradient() -> None:
-    heads = drawn(MANY_FRAMES, 3, 2, 8).requires_grad_()
+    heads = drawn(MANY_FRAMES, 3, 2, 64).requires_grad_()
     attend(heads, (MANY_FRAMES,)).sum().backward()
     assert heads.grad is not None
     assert float(heads.grad.abs().sum()) > 0
 
 
 def test_what_is_compared_here_is_large_enough_for_either() -> None:
-    assert products.WORTH <= 1_000 * 96 * 48
-    assert products.WORTH <= 700 * 64 * 128
-    assert products.WORTH <= (801 // 3) * 2 * 48 * 256
+    assert min(192 * 96, 256 * 64, 2 * 48 * 256, MANY_FRAMES * 64) >= products.WORTH
