@@ -65,8 +65,8 @@ def engine(address: str | None, patience: float) -> Iterator[Finding]:
 def _answered(about: str, told: dict[str, object]) -> Finding:
     there = told["there"]
     assert isinstance(there, dict)
-    cpus, gpus = there.get("CPU", 0), there.get("GPU", 0)
-    has = f"{cpus:g} cores, {gpus:g} GPUs" if gpus else f"{cpus:g} cores"
+    counts = [(there.get(resource, 0), kind) for resource, kind in (("CPU", "core"), ("GPU", "GPU"))]
+    has = ", ".join(f"{count:g} {kind}{'s' * (count != 1)}" for count, kind in counts if count) or "no core"
     seconds = float(str(told["seconds"]))
     return fine(about, f"Ray {told['ray']} on Python {told['python']} ran a task within {seconds:.1f} s; {has} there")
 
