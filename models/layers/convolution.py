@@ -148,7 +148,7 @@ class GroupNormStem(nn.Module):
         return _tiled(self.shape, samples, lambda tile: self._tile(tile, weight, bias))
 
     def _tile(self, samples: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        x = linear(self.first.windows(samples), weight, bias)
+        x = F.linear(self.first.windows(samples), weight, bias)
         x = self.activate(x.to(self.first.weight.dtype))
         for convolution in self.rest:
             x = self.activate(convolution(x))
@@ -174,7 +174,7 @@ class LayerNormStem(nn.Module):
 
     def _tile(self, samples: Tensor) -> Tensor:
         windows = self.first.windows(samples).to(self.first.weight.dtype)
-        x = self.activate(self.norm(linear(windows, self.first.weight, self.first.bias)))
+        x = self.activate(self.norm(F.linear(windows, self.first.weight, self.first.bias)))
         for convolution, norm in zip(self.rest, self.norms, strict=True):
             x = self.activate(norm(convolution(x)))
         return x

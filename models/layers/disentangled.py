@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.layers.linear import Linear, linear
+from models.layers.linear import Linear
 from models.layers.packing import Packed
 
 
@@ -124,7 +124,7 @@ class DisentangledAttention(nn.Module):
         if self.position_keys is not None:
             return self.position_keys(rows)
         _, weight, _ = self.inward.weight.chunk(3)
-        return linear(rows, weight, self.inward.bias.chunk(3)[1])
+        return F.linear(rows, weight, self.inward.bias.chunk(3)[1])
 
     def _position_queries(self, rows: Tensor) -> Tensor | None:
         if "p2c" not in self.kinds:
@@ -132,7 +132,7 @@ class DisentangledAttention(nn.Module):
         if self.position_queries is not None:
             return self.position_queries(rows)
         weight, _, _ = self.inward.weight.chunk(3)
-        return linear(rows, weight, self.inward.bias.chunk(3)[0])
+        return F.linear(rows, weight, self.inward.bias.chunk(3)[0])
 
     def _split(self, table: Tensor | None) -> Tensor | None:
         return None if table is None else (self.scale * table).unflatten(1, (self.heads, -1)).transpose(0, 1)

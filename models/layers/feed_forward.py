@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from models.layers.activations import ACTIVATIONS
-from models.layers.linear import MOST_ROWS, Linear, mkl_holds_back
+from models.layers.linear import MOST_ROWS, Linear, serves
 
 
 class FeedForward(nn.Module):
@@ -20,7 +20,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(frames, width) -> (frames, width)."""
-        parts = x.split(MOST_ROWS) if mkl_holds_back() and x.device.type == "cpu" else [x]
+        parts = x.split(MOST_ROWS) if serves(x) else [x]
         products = [self.narrow(self.activate(self.widen(part))) for part in parts]
         return products[0] if len(products) == 1 else torch.cat(products)
 

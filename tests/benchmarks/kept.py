@@ -6,10 +6,10 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
-import transformers
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -31,7 +31,7 @@ def keep(part: str, found: Mapping[str, object], output: Path | None = None, dev
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "transformers": transformers.__version__,
+            "transformers": version("transformers"),
         },
         **found,
     }
