@@ -54,11 +54,9 @@ class Corpus:
 
     def _corpus(self) -> Iterator[str]:
         """Values that no corpus could have."""
-        places = {"input": self.inputs, "output": (self.output,), "model": (self.model,), "roots": self.roots}
-        for name, urls in places.items():
-            for url in urls:
-                if url.lower().startswith("memory://"):
-                    yield f"{name} {url}: memory is each process's own: name a folder or a bucket, which workers see"
+        for name, url in (("output", self.output), ("model", self.model)):
+            if url.lower().startswith("memory://"):
+                yield f"{name} {url}: memory is each process's own: name a folder or a bucket, which workers see"
         for name in ("shard_size", "tar_bytes", "parquet_bytes"):
             if (value := getattr(self, name)) < 1:
                 yield f"{name} is {value}: it must be 1 or more"

@@ -18,6 +18,7 @@ from pipeline.course import Course, Sample
 from pipeline.inference import Device
 from pipeline.inputs.found import PlanError
 from pipeline.lease import Lease, LeaseHeldError
+from pipeline.lending import lent
 from pipeline.log import RUN, STEP, tell
 from pipeline.meters import Meters
 from pipeline.output import DONE, OutputDiffersError, claim, now, read_run, record_run
@@ -119,7 +120,10 @@ def _run(options: Work, ready: Ready, lease: Lease, watch: Watch, began: float) 
     references = ready.task.references if isinstance(ready.task, Joint) else None
     wanted, port = asked(options), options.metrics_port
     tell(f"joining the cluster at {options.address}" if options.address else "starting Ray here", level=STEP)
-    with machines.cluster(options.address, options.cpus, asked=wanted, metrics_port=port) as resources:
+    with (
+        lent((*options.inputs, *options.roots)),
+        machines.cluster(options.address, options.cpus, asked=wanted, metrics_port=port) as resources,
+    ):
         bill = Bill(Prices(options.prices), machines.nodes, began)
         made = buckets(options, resources)
         rules = Rules(ready.store.url, options.model, ready.audio, made, references=references)

@@ -20,6 +20,7 @@ from fsspec.utils import glob_translate
 from pipeline.stores import errors
 from pipeline.stores.disk import Disk
 from pipeline.stores.errors import StoreError, scrub
+from pipeline.stores.lent import Lent
 from pipeline.stores.other import Other
 from pipeline.stores.place import Entry, Part, Place
 from pipeline.stores.s3 import Bucket
@@ -31,6 +32,8 @@ DISK, S3, OTHER = ("", "file", "local"), ("s3", "s3a"), ("gs", "gcs", "az", "abf
 SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z0-9+.\-]+)*)://")
 MAGIC = re.compile(r"[*?\[]")
 RACERS = 8
+LENT = "STENOPOOL_MEMORY"
+"""The variable that tells workers in which folder the files of their driver's memory lie."""
 
 
 def list_entries(url: str) -> Iterator[Entry]:
@@ -215,6 +218,8 @@ def open_place(scheme: str) -> Place:
     """The kind of storage of a scheme."""
     if scheme in DISK:
         return Disk()
+    if scheme == "memory" and (folder := os.environ.get(LENT)):
+        return Lent(folder)
     return Bucket() if scheme in S3 else Other(scheme)
 
 

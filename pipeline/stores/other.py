@@ -7,12 +7,13 @@ in, and a table that could not be listed would pass for an empty one.
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 
 import fsspec
 
+from pipeline.ahead import in_order
 from pipeline.stores import errors
 from pipeline.stores.errors import StoreError
 from pipeline.stores.other_words import raised, refused, said
@@ -22,8 +23,13 @@ PACKAGES = {"gs": "gs", "gcs": "gs", "az": "azure", "abfs": "azure", "adl": "azu
 """The extra of ours that brings each one."""
 VERSIONS = ("etag", "ETag", "mtime", "updated", "last_modified", "LastModified", "created")
 MEMORY = "memory"
+AHEAD = 8
+"""Folders of one folder that are listed side by side: what they hold waits in memory for its turn."""
 WITHIN = threading.Lock()
 """One writer at a time within a process: memory has no other guard."""
+
+Info = Mapping[str, object]
+"""What a file system says of one thing."""
 
 
 class Other:
@@ -47,17 +53,27 @@ class Other:
     def below(self, stem: str, levels: int | None) -> Iterator[Entry]:
         folder, _, start = stem.rpartition("/")
         found = self._look(folder)
-        if found is None or found["type"] != "directory":
-            return
-        with self._words("list", folder):
-            listing = self._system.ls(folder, detail=True)
-        for info in sorted(listing, key=placed):
-            if not last_name(info).startswith(start):
-                continue
+        if found is not None and found["type"] == "directory":
+            yield from self._inside(self._listing(folder), start, levels)
+
+    def _inside(self, listing: Sequence[Info], start: str, levels: int | None) -> Iterator[Entry]:
+        """What a listing names, and what lies below: some folders are listed ahead, side by side."""
+        deeper = levels is None or levels > 0
+        here = [info for info in listing if last_name(info).startswith(start)]
+        folders = [str(info["name"]).rstrip("/") for info in here if deeper and info["type"] == "directory"]
+        listings = in_order(self._listing, folders, weight=lambda _: 1, budget=AHEAD, threads=AHEAD)
+        for info in here:
             if info["type"] != "directory":
                 yield self._entry(info)
-            elif levels is None or levels > 0:
-                yield from self.below(str(info["name"]).rstrip("/") + "/", None if levels is None else levels - 1)
+            elif deeper:
+                yield from self._inside(next(listings), "", None if levels is None else levels - 1)
+
+    def _listing(self, folder: str) -> Sequence[Info]:
+        with self._words("list", folder):
+            try:
+                return sorted(self._system.ls(folder, detail=True), key=placed)
+            except FileNotFoundError:  # gone since
+                return []
 
     def head(self, path: str) -> Entry:
         with self._words("read", path):
@@ -115,16 +131,16 @@ class Other:
         if self._scheme == MEMORY:
             self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
 
-    def _look(self, path: str) -> Mapping[str, object] | None:
+    def _look(self, path: str) -> Info | None:
         """What is there; None where nothing is."""
         with self._words("read", path):
             try:
-                found: Mapping[str, object] = self._system.info(path)
+                found: Info = self._system.info(path)
             except FileNotFoundError:
                 return None
         return found
 
-    def _entry(self, info: Mapping[str, object]) -> Entry:
+    def _entry(self, info: Info) -> Entry:
         version = next((str(info[name]) for name in VERSIONS if info.get(name)), "")
         return Entry(str(info["name"]), int(str(info["size"] or 0)), version.strip('"'))
 
@@ -137,12 +153,12 @@ class Other:
             raise said(error, verb, uri, PACKAGES.get(self._scheme, self._scheme)) from None
 
 
-def placed(info: Mapping[str, object]) -> bytes:
+def placed(info: Info) -> bytes:
     """Its place in the order of whole paths: a folder sorts as its name and a slash."""
     return (last_name(info) + ("/" if info["type"] == "directory" else "")).encode()
 
 
-def last_name(info: Mapping[str, object]) -> str:
+def last_name(info: Info) -> str:
     """The last part of its path."""
     return str(info["name"]).rstrip("/").rpartition("/")[2]
 
