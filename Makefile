@@ -48,6 +48,7 @@ bench: $(READY)
 	part times; \
 	part searches; \
 	part pipeline $(PIPELINE); \
+	part pipeline --dtype bfloat16 $(PIPELINE); \
 	part scale $(SCALE); \
 	test -z "$$missed" || { echo "goals missed, or not measured:$$missed"; exit 1; }
 

@@ -100,9 +100,9 @@ class Work(Machines, Audio, Corpus):
         for name, known in choices.items():
             if (value := getattr(self, name)) not in known:
                 yield f"{name} is {value!r}: it must be {', '.join(known[:-1])} or {known[-1]}"
-        for url in (*self.inputs, *self.roots):
+        for url in self.read_from:
             if url.lower().startswith("memory://") and self.address not in (None, "local"):
-                yield f"input {url}: memory is this process's own, and a cluster's nodes do not see it: name a bucket"
+                yield f"{url} is memory of this process, and a cluster's nodes do not see it: name a bucket"
         if self.device == "cuda" and self.model_gpus == 0:
             yield "model_gpus is 0 and device is 'cuda': a model on a GPU needs some of one"
 

@@ -47,6 +47,11 @@ class Corpus:
     none is."""
 
     @property
+    def read_from(self) -> tuple[str, ...]:
+        """Every place that audio is read from."""
+        return (*self.inputs, *self.roots, *(() if self.tars is None else (self.tars,)))
+
+    @property
     def told(self) -> Mapping[str, str | tuple[str, ...]]:
         """What is said of how inputs are read, where it is said: it counts when they are planned."""
         said = {name: getattr(self, name) for name in ("roots", "audio_column", "reference_column", "tars")}

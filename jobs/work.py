@@ -121,7 +121,7 @@ def _run(options: Work, ready: Ready, lease: Lease, watch: Watch, began: float) 
     wanted, port = asked(options), options.metrics_port
     tell(f"joining the cluster at {options.address}" if options.address else "starting Ray here", level=STEP)
     with (
-        lent((*options.inputs, *options.roots)),
+        lent(options.read_from),
         machines.cluster(options.address, options.cpus, asked=wanted, metrics_port=port) as resources,
     ):
         bill = Bill(Prices(options.prices), machines.nodes, began)

@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
+
+BETWEEN = " \t\r\n"
+"""What stands between words; any other space is part of one."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ def read_sections(path: Path) -> Iterator[list[Entry]]:
     order = 0
     with path.open(encoding="utf-8") as lines:
         for number, raw in enumerate(lines, 1):
-            line = raw.strip()
+            line = raw.strip(BETWEEN)
             if line.startswith("\\") and line.endswith("-grams:"):
                 if section is not None:
                     yield section
@@ -38,12 +42,12 @@ def read_sections(path: Path) -> Iterator[list[Entry]]:
 
 
 def _read_entry(line: str, number: int, order: int) -> Entry:
-    fields = line.split()
+    fields = [field for field in line.replace("\t", " ").split(" ") if field]
     try:
         back = float(fields[order + 1]) if len(fields) == order + 2 else 0.0
         entry = Entry(float(fields[0]), tuple(fields[1 : order + 1]), back)
     except (ValueError, IndexError) as error:
         raise ValueError(f"line {number} is no {order}-gram: {line[:60]}") from error
-    if len(entry.words) != order or len(fields) > order + 2:
+    if len(entry.words) != order or len(fields) > order + 2 or isnan(entry.likely) or isnan(entry.back):
         raise ValueError(f"line {number} is no {order}-gram: {line[:60]}")
     return entry

@@ -128,9 +128,13 @@ def _said(told: S | None, otherwise: S) -> S:
 
 
 def read_rules(published: Json, model: Speech2TextConfig) -> tuple[Rules, list[str]]:
-    """The rules of a checkpoint, and what is wrong with them: generation_config.json goes before config.json."""
+    """The rules of a checkpoint, and what is wrong with them.
+
+    Where there is a generation_config.json, config.json only says what begins and ends a text, if that does not.
+    """
     nested = published.get("generation_config")
-    stated = dict(published) | {name: value for name, value in _object(nested).items() if value is not None}
+    told = published if nested is None else {name: published.get(name) for name in EDGES}
+    stated = {name: value for name, value in (dict(told) | dict(_object(nested))).items() if value is not None}
     config, problems = read(GenerationConfig(), stated)
     problems += refuse(stated, UNSUPPORTED)
     ids = {name: _ids(stated.get(name), model.vocab_size) for name in ID_LISTS}
@@ -158,6 +162,7 @@ def read_rules(published: Json, model: Speech2TextConfig) -> tuple[Rules, list[s
     return rules, [f"{NAME}: {problem}" for problem in problems + wrong + rules.flaws()]
 
 
+EDGES = ("decoder_start_token_id", "eos_token_id")
 ID_LISTS = {
     "eos_token_id": "token ids below vocab_size are needed",
     "forced_bos_token_id": "a token id below vocab_size is needed",

@@ -206,7 +206,7 @@ def _read_arpa(path: Path) -> Ngrams:
     absent = [token for token in ("<s>", "</s>") if token not in numbers]
     if absent:
         raise LanguageModelError(f"the language model {path} has no {' and no '.join(absent)} among its words")
-    least = min(entry.likely for entry in unigrams if entry.likely > -90)
+    least = min((entry.likely for entry in unigrams if entry.likely > -90), default=-90.0)
     unknown = numbers.get("<unk>", numbers.get("<UNK>", len(numbers)))
     if unknown == len(numbers):
         numbers["<unk>"] = unknown

@@ -101,7 +101,15 @@ def _open_safetensors(path: Path) -> Stored:
     except OSError as error:
         raise StoredError(f"{path} cannot be opened ({error.strerror or error}): check who may read it") from error
     kinds = {name: str(part.get_dtype()) for name, part in slices.items()}
-    return Stored(shapes, file.get_tensor, {name: kind for name, kind in kinds.items() if "F" not in kind})
+    strange = {name: kind for name, kind in kinds.items() if "F" not in kind}
+    return Stored(shapes, lambda name: _read_alone(path, name), strange)
+
+
+def _read_alone(path: Path, name: str) -> Tensor:
+    """A tensor of a file that is opened for it: what was read before is not kept in memory beside what it became."""
+    with safe_open(path, framework="pt") as file:
+        tensor: Tensor = file.get_tensor(name)
+    return tensor
 
 
 def _open_pickle(path: Path) -> Stored:

@@ -8,21 +8,26 @@ from pathlib import Path
 
 import fsspec
 
-from pipeline.storage import LENT, open_place, parse
+from pipeline.inputs.paths import expanded
+from pipeline.storage import LENT, list_entries, open_place
 from pipeline.stores.disk import words
 from pipeline.stores.lent import SCHEME
 
 
 @contextmanager
 def lent(urls: Sequence[str]) -> Iterator[None]:
-    """Copy what memory holds under the first names of these addresses into a folder, for as long as a run lasts."""
+    """Copy what memory holds into a folder, for as long as a run lasts, if some of these addresses are of it.
+
+    `StoreError` where memory holds nothing there: it went with the process that held it.
+    """
     here = [url for url in urls if url.lower().startswith(f"{SCHEME}://")]
     if not here:
         yield
         return
+    for url in (name for pattern in here for name in expanded(pattern)):
+        next(list_entries(url))
     with tempfile.TemporaryDirectory(prefix="stenopool-memory-") as folder:
-        for top in {parse(url)[1].split("/")[1] for url in here}:
-            _copy(top, folder)
+        _copy(folder)
         os.environ[LENT] = folder
         open_place.cache_clear()
         try:
@@ -32,9 +37,9 @@ def lent(urls: Sequence[str]) -> Iterator[None]:
             open_place.cache_clear()
 
 
-def _copy(top: str, folder: str) -> None:
+def _copy(folder: str) -> None:
     memory = fsspec.filesystem(SCHEME)
-    for path in memory.find(f"/{top}"):
+    for path in memory.find("/"):
         if ".." in path.split("/"):
             continue  # no name leaves the folder
         copy = Path(folder + path)

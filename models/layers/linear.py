@@ -20,6 +20,8 @@ row's product is the same to the last bit in any company, which two libraries' a
 MOST_ROWS, STEP = 512, 32
 """Rows of one of its products, and what they are filled up to a multiple of: it keeps code for every number of rows
 that it has met, half a megabyte of it and more, between what else the process keeps."""
+FEW, SHARE = 8, 8
+"""The same of few rows: multiples of at least `FEW`, and of about one in `SHARE` of them."""
 
 
 class Linear(nn.Linear):
@@ -55,24 +57,30 @@ class Laid:
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """`x` times the weight's rows, and the bias added."""
-        if weight.numel() < WORTH or not 0 < x.numel() <= MOST_ROWS * x.shape[-1] or not by_onednn(x, weight):
+        if weight.numel() < WORTH or not 0 < x.numel() <= MOST_ROWS * x.shape[-1] or not by_onednn(x, weight, bias):
             return linear(x, weight, bias)
         if self.weight is None or self.stamp != stamp([weight]):
             self.weight, self.stamp = torch.ops.mkldnn._reorder_linear_weight(weight, None), stamp([weight])
-        return _multiplied(x, self.weight, bias)
+        rows = x.flatten(0, -2)
+        return _even(rows, self.weight, bias, _step(len(rows))).unflatten(0, x.shape[:-1])
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x` times the weight's rows, and the bias added."""
-    if weight.numel() < WORTH or not x.numel() or not by_onednn(x, weight):
+    if weight.numel() < WORTH or not x.numel() or not by_onednn(x, weight, bias):
         return F.linear(x, weight, bias)
-    products = [_even(part, weight, bias) for part in x.flatten(0, -2).split(MOST_ROWS)]
+    products = [_even(part, weight, bias, STEP) for part in x.flatten(0, -2).split(MOST_ROWS)]
     return (products[0] if len(products) == 1 else torch.cat(products)).unflatten(0, x.shape[:-1])
 
 
-def _even(rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _step(rows: int) -> int:
+    """What few rows are filled up to a multiple of, so that a text that grows meets few numbers of them."""
+    return max(FEW, 1 << (rows // SHARE).bit_length())
+
+
+def _even(rows: Tensor, weight: Tensor, bias: Tensor | None, step: int) -> Tensor:
     """The product of rows that are filled up with zeros."""
-    missing = -len(rows) % STEP
+    missing = -len(rows) % step
     return _multiplied(F.pad(rows, (0, 0, 0, missing)) if missing else rows, weight, bias)[: len(rows)]
 
 
@@ -81,13 +89,13 @@ def _multiplied(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return product
 
 
-def by_onednn(x: Tensor, weight: Tensor) -> bool:
+def by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
     """Whether oneDNN multiplies them, if the weight is large; rows of `x` may then overlap in memory."""
     return (
         x.dtype == weight.dtype == torch.float32
         and x.stride(-1) == 1
         and weight.is_contiguous()  # it is very slow with any other
-        and serves(x, weight)
+        and serves(x, weight, *(() if bias is None else (bias,)))
     )
 
 

@@ -30,6 +30,8 @@ WITHIN = threading.Lock()
 
 Info = Mapping[str, object]
 """What a file system says of one thing."""
+Listed = tuple[str, Entry | None]
+"""The path of a folder, or of an object with what is known of it."""
 
 
 class Other:
@@ -45,7 +47,7 @@ class Other:
 
     def walk(self, path: str) -> Iterator[Entry]:
         found = self._look(path)
-        if found is not None and found["type"] != "directory":
+        if found is not None and not _is_folder(found):
             yield self._entry(found)
         elif found is not None:
             yield from self.below(path.rstrip("/") + "/", None)
@@ -53,27 +55,28 @@ class Other:
     def below(self, stem: str, levels: int | None) -> Iterator[Entry]:
         folder, _, start = stem.rpartition("/")
         found = self._look(folder)
-        if found is not None and found["type"] == "directory":
+        if found is not None and _is_folder(found):
             yield from self._inside(self._listing(folder), start, levels)
 
-    def _inside(self, listing: Sequence[Info], start: str, levels: int | None) -> Iterator[Entry]:
+    def _inside(self, listing: Sequence[Listed], start: str, levels: int | None) -> Iterator[Entry]:
         """What a listing names, and what lies below: some folders are listed ahead, side by side."""
         deeper = levels is None or levels > 0
-        here = [info for info in listing if last_name(info).startswith(start)]
-        folders = [str(info["name"]).rstrip("/") for info in here if deeper and info["type"] == "directory"]
+        here = [(path, entry) for path, entry in listing if path.rpartition("/")[2].startswith(start)]
+        folders = (path for path, entry in here if deeper and entry is None)
         listings = in_order(self._listing, folders, weight=lambda _: 1, budget=AHEAD, threads=AHEAD)
-        for info in here:
-            if info["type"] != "directory":
-                yield self._entry(info)
+        for _, entry in here:
+            if entry is not None:
+                yield entry
             elif deeper:
                 yield from self._inside(next(listings), "", None if levels is None else levels - 1)
 
-    def _listing(self, folder: str) -> Sequence[Info]:
+    def _listing(self, folder: str) -> Sequence[Listed]:
         with self._words("list", folder):
             try:
-                return sorted(self._system.ls(folder, detail=True), key=placed)
+                found = sorted(self._system.ls(folder, detail=True), key=placed)
             except FileNotFoundError:  # gone since
                 return []
+        return [(str(info["name"]).rstrip("/"), None if _is_folder(info) else self._entry(info)) for info in found]
 
     def head(self, path: str) -> Entry:
         with self._words("read", path):
@@ -155,12 +158,11 @@ class Other:
 
 def placed(info: Info) -> bytes:
     """Its place in the order of whole paths: a folder sorts as its name and a slash."""
-    return (last_name(info) + ("/" if info["type"] == "directory" else "")).encode()
+    return (str(info["name"]).rstrip("/").rpartition("/")[2] + ("/" if _is_folder(info) else "")).encode()
 
 
-def last_name(info: Info) -> str:
-    """The last part of its path."""
-    return str(info["name"]).rstrip("/").rpartition("/")[2]
+def _is_folder(info: Info) -> bool:
+    return info["type"] == "directory"
 
 
 @cache

@@ -16,16 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
+from jobs.calibrating import calibrated, judged, transcribed
 from jobs.demo.evaluate import single
 from jobs.demo.grammar import training_sentences
 from jobs.demo.language import write_language_model
-from jobs.demo.lateness import Said, matched, rightly, transcribe
+from jobs.demo.lateness import Said, rightly, transcribe
 from jobs.demo.recordings import heard, stored
 from jobs.demo.truth import read_truth
 from jobs.table import aligned
 from models import SpeechModel, load_model
 from models.alignment import Alignment
-from models.calibration import Bin, Judged, expected_calibration_error, fit_temperature, reliability
+from models.calibration import Bin, Judged, expected_calibration_error, reliability
 from models.heads import CtcHead
 from models.language_model import load_language_model
 from models.protocol import CtcSearch
@@ -187,7 +188,7 @@ def worded() -> CtcSearch:
 def error_rate(clips: Sequence[Said], told: Sequence[Transcript]) -> float:
     """Of words, over all clips."""
     pairs = zip(clips, told, strict=True)
-    return sum_edits(word_edits(" ".join(word for word, *_ in clip.words), one.text) for clip, one in pairs).rate
+    return sum_edits(word_edits(" ".join(spoken(clip)), one.text) for clip, one in pairs).rate
 
 
 def read_errors(clips: Sequence[Said], told: Sequence[Transcript], sample_rate: int) -> Errors:
@@ -200,7 +201,7 @@ def aligned_errors(model: SpeechModel, clips: Sequence[Said]) -> Errors:
     distances = []
     for first in range(0, len(clips), BATCH):
         part = clips[first : first + BATCH]
-        texts = [" ".join(word for word, *_ in clip.words) for clip in part]
+        texts = [" ".join(spoken(clip)) for clip in part]
         for clip, one in zip(part, model.align(model.frontend([c.samples for c in part]), texts), strict=True):
             assert isinstance(one, Alignment)
             rate, pairs = model.sample_rate, zip(clip.words, one.words, strict=True)
@@ -211,24 +212,14 @@ def aligned_errors(model: SpeechModel, clips: Sequence[Said]) -> Errors:
 def honesty(model: SpeechModel, clips: Sequence[Said]) -> list[Honesty]:
     """Confidence on the odd clips, as it stands and with the temperature that suits the even ones."""
     even, odd = clips[::2], clips[1::2]
-
-    def judge(part: Sequence[Said], temperature: float) -> Judged:
-        assert model.head.search is not None
-        return judged(part, transcribe(model, part, model.head.search(temperature=temperature)))
-
-    fitted = fit_temperature(lambda temperature: judge(even, temperature), steps=10)
-    return [_honesty(temperature, judge(odd, temperature)) for temperature in (1.0, fitted)]
+    fitted = calibrated(model, [clip.samples for clip in even], [" ".join(spoken(clip)) for clip in even]).temperature
+    said, samples = [spoken(clip) for clip in odd], [clip.samples for clip in odd]
+    return [_honesty(each, judged(said, transcribed(model, samples, each))) for each in (1.0, fitted)]
 
 
-def judged(clips: Sequence[Said], told: Sequence[Transcript]) -> Judged:
-    """The confidence of every word that was read, and whether it is right."""
-    confidences, right = [], []
-    for clip, one in zip(clips, told, strict=True):
-        for i, j in matched(clip, one.words):
-            if j is not None:
-                confidences.append(one.words[j].confidence)
-                right.append(i is not None and clip.words[i][0] == one.words[j].text)
-    return confidences, right
+def spoken(clip: Said) -> list[str]:
+    """Its words."""
+    return [word for word, *_ in clip.words]
 
 
 def _honesty(temperature: float, said: Judged) -> Honesty:

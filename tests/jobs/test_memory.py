@@ -10,10 +10,14 @@ import pyarrow.dataset
 import pytest
 
 from jobs import Transcribe, transcribe
-from jobs.setup import SetupError
+from jobs.planning import Once
+from jobs.setup import SetupError, checked
+from jobs.transcription import task
 from pipeline.lending import lent
+from pipeline.output import claim
 from pipeline.storage import LENT, Store, StoreError, list_entries, read_bytes
 from tests.checkpoints import write_small_speller
+from tests.jobs.planned import add
 
 CORPUS = Path(__file__).parents[2] / "jobs/demo/corpus"
 
@@ -72,8 +76,23 @@ def test_memory_is_lent_to_be_read(memory: str) -> None:
 
 
 def test_a_cluster_does_not_see_it(memory: str, tmp_path: Path) -> None:
-    asked = Transcribe((memory,), str(tmp_path / "out"), str(tmp_path / "none"), roots=(memory,), address="auto")
-    told = [flaw for flaw in asked.flaws() if "does not see" in flaw or "do not see" in flaw]
-    assert len(told) == 2
-    with pytest.raises(SetupError, match="nodes do not see it: name a bucket"):
+    asked = Transcribe(
+        (memory,), str(tmp_path / "out"), str(tmp_path / "none"), roots=(memory,), tars=memory, address="auto"
+    )
+    assert len([flaw for flaw in asked.flaws() if "nodes do not see it: name a bucket" in flaw]) == 3
+    with pytest.raises(SetupError, match="nodes do not see it"):
         transcribe(asked)
+
+
+@pytest.mark.ray
+def test_what_has_gone_from_memory_is_told_and_no_row_is_written(memory: str, tmp_path: Path) -> None:
+    model, out = write_small_speller(tmp_path / "model"), tmp_path / "out"
+    put(memory, "a.wav", next((CORPUS / "loose").glob("flac-00*")).read_bytes())
+    asked = Transcribe((memory,), str(out), str(model), cpus=1)
+    ready = checked(asked, task(asked), Once(asked))
+    claim(ready.store, ready.identity)
+    add(Once(asked), ready.store)
+    fsspec.filesystem("memory").rm(memory, recursive=True)
+    with pytest.raises(StoreError, match="there is nothing there"):
+        transcribe(asked)
+    assert not list(out.glob("transcripts/*"))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -139,6 +140,16 @@ def test_values_of_the_wrong_kind_are_said_in_words(folder: Path) -> None:
     said = "\n".join(problems(folder))
     assert "hidden_size is 'wide'; a whole number is needed" in said
     assert "one value per convolution" in said
+
+
+def test_what_was_read_of_a_file_is_not_held_while_the_rest_is(tmp_path: Path) -> None:
+    save_file({str(i): torch.ones(1 << 24) for i in range(6)}, tmp_path / "model.safetensors")
+    weights, held = stored.open_weights(tmp_path, allow_pickle=False), []
+    before = psutil.Process().memory_info().rss
+    for name in weights.shapes:
+        assert float(weights.read(name).sum()) == 1 << 24
+        held.append(psutil.Process().memory_info().rss - before)
+    assert max(held) < 2 << 26, "two of six tensors"
 
 
 def test_a_folder_that_is_no_checkpoint_is_one_sentence(tmp_path: Path) -> None:

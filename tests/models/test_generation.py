@@ -109,6 +109,25 @@ def test_the_rules_of_a_checkpoint_are_followed(rule: str, beams: int, tmp_path:
     assert changed or rule == "ends with"
 
 
+def test_rules_of_an_older_config_count_only_where_there_is_no_generation_config(tmp_path: Path) -> None:
+    _with_rules("untied", {}, tmp_path)
+    config, rules = tmp_path / "checkpoint" / "config.json", tmp_path / "checkpoint" / "generation_config.json"
+    older = {"num_beams": 4, "no_repeat_ngram_size": 1, "forced_bos_token_id": 7, "max_length": LENGTH}
+    config.write_text(json.dumps(json.loads(config.read_text()) | older))
+    texts = []
+    for there in (True, False):
+        if not there:
+            rules.unlink()
+        model = load_model(config.parent)
+        theirs = transformers.Speech2TextForConditionalGeneration.from_pretrained(config.parent).eval()
+        text = theirs.generate(features(noise(CLIPS[-1])), max_length=LENGTH)[0].tolist()
+        forced: list[object] = [] if there else [older["forced_bos_token_id"]]
+        search = Generation(max_length=LENGTH)
+        texts.append(_said(model, model.frontend([noise(CLIPS[-1])]), search))
+        assert texts[-1] == _stripped(text, (2,), forced)
+    assert texts[0] != texts[1]
+
+
 @pytest.mark.parametrize("field", REFUSED)
 def test_a_rule_that_cannot_be_followed_is_named(field: str, tmp_path: Path) -> None:
     name = field.split(maxsplit=1)[0]

@@ -136,6 +136,13 @@ def test_a_model_without_an_unknown_word_has_one_that_is_least_likely(tmp_path: 
     assert log_probability(model, ["dog"]) < log_probability(model, ["sat"])
 
 
+def test_a_space_that_does_not_break_is_part_of_a_word(tmp_path: Path) -> None:
+    (tmp_path / "lm.arpa").write_text(ARPA.replace("cat", "c\u00a0at"))
+    ours, reference = load_language_model(tmp_path / "lm.arpa"), kenlm.Model(str(tmp_path / "lm.arpa"))
+    wanted = reference.score("the c\u00a0at sat") * math.log(10)
+    assert log_probability(ours, ["the", "c\u00a0at", "sat"]) == pytest.approx(wanted, abs=1e-5)
+
+
 DAMAGED = {
     "text": ("hello\nworld\n", "it does not end in"),
     "cut short": (ARPA[: ARPA.index("\\3-grams")], "it does not end in"),
@@ -143,6 +150,7 @@ DAMAGED = {
     "no beginning": (ARPA.replace("<s>", "<t>"), "has no <s> among its words"),
     "a word too many": (ARPA.replace("the cat sat", "the cat sat mat mat"), "line 22 is no 3-gram"),
     "no number": (ARPA.replace("-0.9", "nine"), "line 10 is no 1-gram"),
+    "a number that is none": (ARPA.replace("-0.9", "nan"), "line 10 is no 1-gram"),
     "sections out of order": (ARPA.replace("\\2-grams", "\\4-grams"), "is expected"),
     "a word of no 1-gram": (ARPA.replace("-0.6\tcat sat", "-0.6\tcat mat"), "n-grams with 'mat', which is no 1-gram"),
 }

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from models.layers import linear as products
 from models.layers.attention import MANY_FRAMES, attend
 from models.layers.convolution import StridedConvolution
+from models.layers.kept import stamp
 from models.layers.linear import FewRows, Laid, Linear, by_onednn, linear
 
 
@@ -58,23 +59,32 @@ def test_the_quicker_library_is_taken_only_where_it_can_be(held_back: bool) -> N
     assert not by_onednn(x, weight.clone().requires_grad_()), "it has no gradient"
 
 
+@pytest.mark.parametrize("kind", [Linear, FewRows])
+@pytest.mark.parametrize("learns", ["weight", "bias"])
 @pytest.mark.usefixtures("held_back")
-def test_a_weight_that_learns_has_its_gradient() -> None:
-    layer = Linear(8, 4)
-    layer.load_state_dict({"weight": drawn(4, 8), "bias": drawn(4)})
-    layer(drawn(32, 8)).sum().backward()
-    assert layer.weight.grad is not None
-    torch.testing.assert_close(layer.weight.grad, drawn(32, 8).sum(0).expand(4, 8))
+def test_what_learns_has_its_gradient(kind: type[Linear], learns: str) -> None:
+    layer = kind(96, 192).requires_grad_(False)
+    layer.load_state_dict({"weight": drawn(192, 96), "bias": drawn(192)})
+    layer.get_parameter(learns).requires_grad_()
+    layer(drawn(32, 96)).sum().backward()
+    expected = drawn(32, 96).sum(0).expand(192, 96) if learns == "weight" else torch.full((192,), 32.0)
+    found = layer.get_parameter(learns).grad
+    assert found is not None
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.skipif(not products.mkl_holds_back(), reason="MKL makes all products here")
-def test_a_rows_product_is_the_same_to_the_last_bit_in_any_company() -> None:
-    x, weight, laid = drawn(1_000, 64), drawn(256, 64), Laid()
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(256, 64), (256, 2048), (768, 3072), (2048, 256)])
+def test_a_rows_product_is_the_same_to_the_last_bit_in_any_company(shape: tuple[int, int], threads: int) -> None:
+    x, weight, laid, before = drawn(1_000, shape[1]), drawn(*shape), Laid(), torch.get_num_threads()
+    torch.set_num_threads(threads)
     whole = linear(x, weight)
-    for rows in (2, 16, 300, 511, 513, 999):
+    for rows in (2, 16, 40, 64, 65, 300, 511, 513, 999):
         assert torch.equal(linear(x[:rows], weight), whole[:rows])
         assert torch.equal(linear(x[-rows:], weight), whole[-rows:])
         assert torch.equal(laid.linear(x[:rows], weight), whole[:rows])
+    torch.set_num_threads(before)
 
 
 def test_products_are_of_few_sizes_as_the_library_keeps_code_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +101,13 @@ def test_products_are_of_few_sizes_as_the_library_keeps_code_for_each(monkeypatc
     for rows in range(1, 1_500, 7):
         assert len(linear(drawn(rows, 8), weight)) == rows
     assert {size[0] for size in sizes} == set(range(32, 513, 32))
+    sizes.clear()
+    laid = Laid()
+    monkeypatch.setattr(laid, "weight", weight)
+    monkeypatch.setattr(laid, "stamp", stamp([weight]))
+    for rows in range(1, 513):
+        assert len(laid.linear(drawn(rows, 8), weight)) == rows
+    assert len(sizes) == 20
     sizes.clear()
     for frames in range(MANY_FRAMES, 700, 7):
         attend(drawn(frames, 3, 1, 8), (frames,))

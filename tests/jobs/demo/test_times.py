@@ -8,12 +8,13 @@ from functools import cache
 import numpy as np
 import pytest
 
+from jobs.calibrating import judged
 from jobs.demo import recipe
 from jobs.demo.lateness import Said, delay, rightly, transcribe
 from models import SpeechModel, load_model
 from models.calibration import expected_calibration_error
 from models.transcript import Transcript
-from tests.benchmarks.times import judged, read_clips
+from tests.benchmarks.times import read_clips, spoken
 
 EVERY = 9
 LIMITS = {
@@ -56,7 +57,7 @@ def test_words_are_where_they_are_said(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_confidence_is_as_honest_as_it_is_said_to_be(name: str) -> None:
-    assert expected_calibration_error(*judged(clips(), told(name))) <= 0.1
+    assert expected_calibration_error(*judged(list(map(spoken, clips())), told(name))) <= 0.1
 
 
 @pytest.mark.parametrize("name", NAMES)
