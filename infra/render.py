@@ -57,15 +57,18 @@ class Rendered:
 
 
 def read_values(path: Path = VALUES) -> Values:
-    """The values by their dotted names; `ValuesError` says which are missing, and which nobody asks for."""
+    """The values by their dotted names; `ValuesError` says which are missing, are no numbers, or nobody asks for."""
     given = dict(_flat(yaml.safe_load(path.read_text())))
     wanted = {name for file in TEMPLATES.glob("*.yaml") for name in PLACE.findall(file.read_text())}
     asked = (wanted - set(DERIVED)) | SOURCES
     problems = [f"{path}: {name} is missing" for name in sorted(asked - set(given))]
     problems += [f"{path}: no manifest asks for {name}" for name in sorted(set(given) - asked)]
+    numbers = {name: _number(name, given[name]) for name in SOURCES & set(given)}
+    odd = sorted(name for name, number in numbers.items() if number is None)
+    problems += [f"{path}: {name} must be a whole number{_or_else(name)}, and is {given[name]}" for name in odd]
     if problems:
         raise ValuesError(problems)
-    return {**given, **_derived(given)}
+    return {**given, **_derived({name: number for name, number in numbers.items() if number is not None})}
 
 
 def render(values: Values) -> Rendered:
@@ -77,10 +80,23 @@ def render(values: Values) -> Rendered:
 DERIVED = ("workers", "idleMinutes", "gpuCores", "gpuCards", "cpuCores")
 SOURCES = {"gpuWorkers.max", "cpuWorkers.max", "idleSeconds", "gpuWorkers.cpu", "gpuWorkers.gpu", "cpuWorkers.cpu"}
 """What the derived values come from."""
+CORES = ".cpu"
+"""How the names of those end that count processors."""
 
 
-def _derived(values: Values) -> Values:
-    number = {name: int(str(values[name])) for name in SOURCES}
+def _number(name: str, value: Scalar) -> int | None:
+    """A whole number, or of millicores the whole cores, at least one, as Ray counts in those; None of anything else."""
+    text = str(value)
+    if name.endswith(CORES) and text.endswith("m") and text[:-1].isdecimal():
+        return max(1, int(text[:-1]) // 1000)
+    return int(text) if text.isdecimal() else None
+
+
+def _or_else(name: str) -> str:
+    return " or millicores such as 7500m" if name.endswith(CORES) else ""
+
+
+def _derived(number: Mapping[str, int]) -> Values:
     return {
         "workers": number["gpuWorkers.max"] + number["cpuWorkers.max"],
         "idleMinutes": max(1, number["idleSeconds"] // 60),

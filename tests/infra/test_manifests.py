@@ -256,6 +256,33 @@ def test_values_that_are_missing_and_unknown_are_told_together(tmp_path: Path) -
     assert "no manifest asks for gpuWorkers.maximum" in said
 
 
+def test_millicores_are_whole_cores_to_ray(tmp_path: Path) -> None:
+    values = yaml.safe_load(VALUES.read_text())
+    values["gpuWorkers"]["cpu"], values["cpuWorkers"]["cpu"] = "7500m", "500m"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    rendered = render(read_values(tmp_path / "mine.yaml"))
+    kinds = rendered.ray_up["available_node_types"]
+    assert (kinds["gpu"]["resources"]["CPU"], kinds["cpu"]["resources"]["CPU"]) == (7, 1)
+    assert ray_up_problems(rendered.ray_up) == problems(rendered.kubernetes[CLUSTER]) == []
+    (gpu, _) = rendered.kubernetes[CLUSTER][-1]["spec"]["workerGroupSpecs"]
+    assert gpu["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "7500m"
+
+
+def test_values_that_are_no_numbers_are_told_together(tmp_path: Path) -> None:
+    values = yaml.safe_load(VALUES.read_text()) | {"idleSeconds": "2m"}
+    values["gpuWorkers"] |= {"max": "eight", "gpu": 0.5}
+    values["cpuWorkers"]["cpu"] = "7.5"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ValuesError) as caught:
+        read_values(tmp_path / "mine.yaml")
+    assert [problem.rpartition(": ")[2] for problem in caught.value.problems] == [
+        "cpuWorkers.cpu must be a whole number or millicores such as 7500m, and is 7.5",
+        "gpuWorkers.gpu must be a whole number, and is 0.5",
+        "gpuWorkers.max must be a whole number, and is eight",
+        "idleSeconds must be a whole number, and is 2m",
+    ]
+
+
 def test_nothing_is_written_of_values_that_do_not_fit(tmp_path: Path) -> None:
     values = yaml.safe_load(VALUES.read_text()) | {"schedule": "nightly", "drainSeconds": 300}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
