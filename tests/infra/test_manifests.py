@@ -92,6 +92,8 @@ MISTAKES = [
     (CLUSTER, "spec/autoscalerOptions/securityContext", None, "securityContext"),
     (CLUSTER, "spec/rayVersion", "2.40.0", "rayVersion"),
     (CLUSTER, "spec/headGroupSpec/serviceType", "LoadBalancer", "serviceType"),
+    (CLUSTER, "spec/headGroupSpec/rayStartParams/disable-usage-stats", None, "disable-usage-stats"),
+    (CLUSTER, f"{WORKER}/rayStartParams/disable-usage-stats", "false", "disable-usage-stats"),
     (CLUSTER, "spec/headGroupSpec/template/spec/containers/0/resources/limits", None, "limits"),
     (CLUSTER, f"{BOX}/resources", None, "resources"),
     (CLUSTER, f"{BOX}/resources/limits/memory", None, "memory"),
