@@ -179,6 +179,16 @@ def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
         (lambda config: config.update(file_mounts={}), "auth_token"),
         (lambda config: config["docker"].update(run_options=["--shm-size=8g"]), "NVIDIA_VISIBLE_DEVICES"),
         (lambda config: config["available_node_types"]["gpu"]["node_config"].pop("ImageId"), "gpu has no ImageId"),
+        (
+            lambda config: config["available_node_types"]["cpu"]["node_config"].update(
+                config["available_node_types"]["head"]["node_config"]
+            ),
+            "cpu has the head's IamInstanceProfile",
+        ),
+        (
+            lambda config: config["available_node_types"]["head"]["node_config"].pop("IamInstanceProfile"),
+            "the head has no IamInstanceProfile",
+        ),
         (lambda config: config.update(head_start_ray_commands=["ray start --head --port=6379"]), "RAY_AUTH_MODE"),
         (
             lambda config: config.update(
