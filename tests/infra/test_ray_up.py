@@ -15,9 +15,8 @@ from ray.autoscaler._private import aws
 from ray.autoscaler._private.command_runner import DockerCommandRunner
 
 from infra.render import Json, read_values, render
-from tests.infra.dockerfile import FILE, IGNORE, ROOT, Step, needs, of, sent, steps
+from tests.infra.dockerfile import FILE, IGNORE, Step, needs, of, pins, sent, steps
 
-CONSTRAINTS = ROOT / "infra" / "constraints.txt"
 PACKAGES = {"ssh": "openssh-client", "rsync": "rsync"}
 """Debian's packages, by the programs in them."""
 
@@ -109,11 +108,14 @@ def modules(source: str) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
+def test_the_manifests_name_the_ray_that_is_in_the_image() -> None:
+    assert read_values()["rayVersion"] == pins()["ray"]
+
+
 @pytest.mark.parametrize("driver", ["aiobotocore", "boto3"])
 def test_the_versions_that_are_pinned_agree_on_botocore(driver: str) -> None:
-    pins = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
     (wanted,) = [
         each for each in map(Requirement, requires(driver) or []) if each.name == "botocore" and not each.marker
     ]
-    assert pins["botocore"] in wanted.specifier
-    assert driver in pins
+    assert pins()["botocore"] in wanted.specifier
+    assert driver in pins()
