@@ -20,6 +20,7 @@ ZONES = available_timezones() - {"localtime"}
 FIELD = re.compile(r"(\*|(\d+)(-(\d+))?)(/(\d+))?")
 GPU = "nvidia.com/gpu"
 DRAIN = re.compile(r"ray drain-node\b.*--deadline-remaining-seconds (\d+)")
+METRICS = "--metrics-export-port="
 IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
 formats = FormatChecker()
 Document = dict[str, Json]
@@ -63,6 +64,7 @@ def ray_up_problems(config: Document) -> list[str]:
         f"ray-up.yaml: without RAY_AUTH_MODE=token: {line}" for line in starts if "RAY_AUTH_MODE=token" not in line
     ]
     found += [f"ray-up.yaml: usage is reported: {line}" for line in starts if "--disable-usage-stats" not in line]
+    found += [f"ray-up.yaml: metrics at a port of chance: {line}" for line in starts if METRICS not in line]
     if any("--head" in line and "--dashboard-host=127.0.0.1" not in line for line in starts):
         found.append("ray-up.yaml: the dashboard must listen on 127.0.0.1 alone")
     if not any(str(name).endswith(".ray/auth_token") for name in _dict(config.get("file_mounts"))):

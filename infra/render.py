@@ -25,7 +25,7 @@ KUBERNETES = {
     ),
 }
 """Files to hand to kubectl, each with the templates of its documents."""
-RAY_UP = "ray-up.yaml"
+RAY_UP, JOB = "ray-up.yaml", "job.yaml"
 PLACE = re.compile(r"\$\{([A-Za-z.]+)\}")
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -48,12 +48,15 @@ class Rendered:
     kubernetes: Mapping[str, list[dict[str, Json]]]
     """The documents of each file."""
     ray_up: dict[str, Json]
+    job: str
+    """The run's options, which a cluster of `ray up` is handed as a file."""
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Each file's name and text."""
         for name, documents in self.kubernetes.items():
             yield name, _text(documents)
         yield RAY_UP, _text([self.ray_up])
+        yield JOB, self.job
 
 
 def read_values(path: Path = VALUES) -> Values:
@@ -74,7 +77,7 @@ def read_values(path: Path = VALUES) -> Values:
 def render(values: Values) -> Rendered:
     """Fill in every template."""
     kubernetes = {name: [_document(part, values) for part in parts] for name, parts in KUBERNETES.items()}
-    return Rendered(kubernetes, _document("ray-up", values))
+    return Rendered(kubernetes, _document("ray-up", values), str(values["job"]))
 
 
 DERIVED = ("workers", "idleMinutes", "gpuCores", "gpuCards", "cpuCores")

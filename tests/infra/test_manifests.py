@@ -32,7 +32,11 @@ def test_every_manifest_that_ships_is_right(rendered: Rendered) -> None:
 def test_what_is_written_reads_back_as_it_was_checked(rendered: Rendered, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "infra", "--out", str(tmp_path)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert ran.stdout.split() == [str(tmp_path / name) for name in (*rendered.kubernetes, "ray-up.yaml")]
+    names = (*rendered.kubernetes, "ray-up.yaml", "job.yaml")
+    assert ran.stdout.split() == [str(tmp_path / name) for name in names]
+    assert yaml.safe_load((tmp_path / "ray-up.yaml").read_text()) == rendered.ray_up
+    (config,) = [each for each in rendered.kubernetes[JOB] if each["kind"] == "ConfigMap"]
+    assert (tmp_path / "job.yaml").read_text() == config["data"]["job.yaml"]
     for name, documents in rendered.kubernetes.items():
         assert list(yaml.safe_load_all((tmp_path / name).read_text())) == documents
         assert "${" not in (tmp_path / name).read_text()
@@ -201,6 +205,12 @@ def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
         (
             lambda config: config.update(worker_start_ray_commands=["RAY_AUTH_MODE=token ray start --address=head"]),
             "usage",
+        ),
+        (
+            lambda config: config.update(
+                worker_start_ray_commands=["RAY_AUTH_MODE=token ray start --address=head --disable-usage-stats"]
+            ),
+            "port of chance",
         ),
     ],
 )
