@@ -20,6 +20,7 @@ ZONES = available_timezones() - {"localtime"}
 FIELD = re.compile(r"(\*|(\d+)(-(\d+))?)(/(\d+))?")
 GPU = "nvidia.com/gpu"
 DRAIN = re.compile(r"ray drain-node\b.*--deadline-remaining-seconds (\d+)")
+METRICS = "--metrics-export-port="
 IMAGE_ID = re.compile(r"ami-[0-9a-f]{8,17}")
 formats = FormatChecker()
 Document = dict[str, Json]
@@ -63,11 +64,12 @@ def ray_up_problems(config: Document) -> list[str]:
         f"ray-up.yaml: without RAY_AUTH_MODE=token: {line}" for line in starts if "RAY_AUTH_MODE=token" not in line
     ]
     found += [f"ray-up.yaml: usage is reported: {line}" for line in starts if "--disable-usage-stats" not in line]
+    found += [f"ray-up.yaml: metrics at a port of chance: {line}" for line in starts if METRICS not in line]
     if any("--head" in line and "--dashboard-host=127.0.0.1" not in line for line in starts):
         found.append("ray-up.yaml: the dashboard must listen on 127.0.0.1 alone")
     if not any(str(name).endswith(".ray/auth_token") for name in _dict(config.get("file_mounts"))):
         found.append("ray-up.yaml: file_mounts lack .ray/auth_token: the nodes would have no token")
-    return found + list(_gpus(config))
+    return found + list(_gpus(config)) + list(_profiles(config))
 
 
 def _gpus(config: Document) -> Iterator[str]:
@@ -78,6 +80,18 @@ def _gpus(config: Document) -> Iterator[str]:
     options = " ".join(_lines(_dict(config.get("docker")).get("run_options")))
     if "NVIDIA_VISIBLE_DEVICES=" not in options:
         yield "ray-up.yaml: docker's run_options set no NVIDIA_VISIBLE_DEVICES: containers would see no GPU"
+
+
+def _profiles(config: Document) -> Iterator[str]:
+    """Who may start and end machines: the head, and no worker."""
+    kinds = _dict(config.get("available_node_types"))
+    profiles = {name: _at(kind, "node_config.IamInstanceProfile") for name, kind in kinds.items()}
+    head = profiles.pop(str(config.get("head_node_type")), None)
+    if not head:
+        yield "ray-up.yaml: the head has no IamInstanceProfile: Ray would make one for all of EC2 and every bucket"
+    for name, profile in profiles.items():
+        if profile and profile == head:
+            yield f"ray-up.yaml: {name} has the head's IamInstanceProfile: it could start and end machines"
 
 
 def _lines(value: Json) -> list[str]:

@@ -25,7 +25,7 @@ KUBERNETES = {
     ),
 }
 """Files to hand to kubectl, each with the templates of its documents."""
-RAY_UP = "ray-up.yaml"
+RAY_UP, JOB = "ray-up.yaml", "job.yaml"
 PLACE = re.compile(r"\$\{([A-Za-z.]+)\}")
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -48,39 +48,58 @@ class Rendered:
     kubernetes: Mapping[str, list[dict[str, Json]]]
     """The documents of each file."""
     ray_up: dict[str, Json]
+    job: str
+    """The run's options, which a cluster of `ray up` is handed as a file."""
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Each file's name and text."""
         for name, documents in self.kubernetes.items():
             yield name, _text(documents)
         yield RAY_UP, _text([self.ray_up])
+        yield JOB, self.job
 
 
 def read_values(path: Path = VALUES) -> Values:
-    """The values by their dotted names; `ValuesError` says which are missing, and which nobody asks for."""
+    """The values by their dotted names; `ValuesError` says which are missing, are no numbers, or nobody asks for."""
     given = dict(_flat(yaml.safe_load(path.read_text())))
     wanted = {name for file in TEMPLATES.glob("*.yaml") for name in PLACE.findall(file.read_text())}
     asked = (wanted - set(DERIVED)) | SOURCES
     problems = [f"{path}: {name} is missing" for name in sorted(asked - set(given))]
     problems += [f"{path}: no manifest asks for {name}" for name in sorted(set(given) - asked)]
+    numbers = {name: _number(name, given[name]) for name in SOURCES & set(given)}
+    odd = sorted(name for name, number in numbers.items() if number is None)
+    problems += [f"{path}: {name} must be a whole number{_or_else(name)}, and is {given[name]}" for name in odd]
     if problems:
         raise ValuesError(problems)
-    return {**given, **_derived(given)}
+    return {**given, **_derived({name: number for name, number in numbers.items() if number is not None})}
 
 
 def render(values: Values) -> Rendered:
     """Fill in every template."""
     kubernetes = {name: [_document(part, values) for part in parts] for name, parts in KUBERNETES.items()}
-    return Rendered(kubernetes, _document("ray-up", values))
+    return Rendered(kubernetes, _document("ray-up", values), str(values["job"]))
 
 
 DERIVED = ("workers", "idleMinutes", "gpuCores", "gpuCards", "cpuCores")
 SOURCES = {"gpuWorkers.max", "cpuWorkers.max", "idleSeconds", "gpuWorkers.cpu", "gpuWorkers.gpu", "cpuWorkers.cpu"}
 """What the derived values come from."""
+CORES = ".cpu"
+"""How the names of those end that count processors."""
 
 
-def _derived(values: Values) -> Values:
-    number = {name: int(str(values[name])) for name in SOURCES}
+def _number(name: str, value: Scalar) -> int | None:
+    """A whole number, or of millicores the whole cores, at least one, as Ray counts in those; None of anything else."""
+    text = str(value)
+    if name.endswith(CORES) and text.endswith("m") and text[:-1].isdecimal():
+        return max(1, int(text[:-1]) // 1000)
+    return int(text) if text.isdecimal() else None
+
+
+def _or_else(name: str) -> str:
+    return " or millicores such as 7500m" if name.endswith(CORES) else ""
+
+
+def _derived(number: Mapping[str, int]) -> Values:
     return {
         "workers": number["gpuWorkers.max"] + number["cpuWorkers.max"],
         "idleMinutes": max(1, number["idleSeconds"] // 60),

@@ -114,6 +114,13 @@ def dated(job: dict[str, object], date: str, options: str = "", owner: dict[str,
     return {**job, "metadata": {**named, "ownerReferences": [owner]} if owner else named, "spec": spec}
 
 
+def ending(job: Job, begun: float) -> Job:
+    """The job, ended with the pod's Job, which has as many seconds from its beginning, however late a try is made."""
+    spec = _part(job, "spec")
+    seconds = int(str(spec["activeDeadlineSeconds"]))
+    return {**job, "spec": {**spec, "activeDeadlineSeconds": max(1, seconds - round(time.time() - begun))}}
+
+
 def submit(cluster: Cluster, job: Job) -> tuple[Job, bool]:
     """Make the job, or the next try where those before have failed or were stopped; the job, and whether it is new."""
     for number in range(1, TRIES + 1):
@@ -192,10 +199,14 @@ def _part(job: Job, name: str) -> dict[str, object]:
     return part
 
 
-def due(environment: Mapping[str, str]) -> str:
-    """The day that the pod's Job was due, in UTC, which a later try does not change; of one made by hand, today."""
+def due(environment: Mapping[str, str]) -> float:
+    """When the pod's Job was due, in seconds since 1970: a later try does not change it. Of one made by hand, now."""
     minute = environment.get(JOB_NAME, "").rpartition("-")[2]
-    seconds = 60 * int(minute) if minute.isdigit() and len(minute) == MINUTES else time.time()
+    return 60.0 * int(minute) if minute.isdigit() and len(minute) == MINUTES else time.time()
+
+
+def day(seconds: float) -> str:
+    """The date of a moment, in UTC."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
@@ -208,13 +219,14 @@ def owner(environment: Mapping[str, str]) -> dict[str, str] | None:
 
 def main() -> int:
     """Submit and follow."""
+    begun = due(os.environ)
     parser = argparse.ArgumentParser(prog="python -m infra.submit", description="Make the day's RayJob and follow it.")
     parser.add_argument("job", type=Path, help="the RayJob, whose name and command get the date")
     parser.add_argument("--options", type=Path, help="what its command reads: the job is named by it, too")
-    parser.add_argument("--date", default=due(os.environ), help="the logical date (the day the pod's Job was due, UTC)")
+    parser.add_argument("--date", default=day(begun), help="the logical date (the day the pod's Job was due, UTC)")
     asked = parser.parse_args()
     options = asked.options.read_text() if asked.options else ""
-    job = dated(yaml.safe_load(asked.job.read_text()), asked.date, options, owner(os.environ))
+    job = ending(dated(yaml.safe_load(asked.job.read_text()), asked.date, options, owner(os.environ)), begun)
     try:
         cluster = Cluster()
         job, new = submit(cluster, job)

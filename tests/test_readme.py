@@ -86,7 +86,7 @@ def test_every_command_is_one_that_steno_knows(workplace: Path) -> None:
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    """Here, in `test_readme_demo.py` and in `infra/test_local_cluster.py`; keys of a bucket are not typed there."""
+    """Here, in `test_readme_demo.py` and in `infra/test_local_cluster.py`; what needs keys is not typed there."""
     run = [words for part in (*HERE, IN_BUCKETS) for words in part]
     elsewhere = [*lines(README.partition("\n## ")[0]), *lines(CLUSTER)]
     for line in lines(README):

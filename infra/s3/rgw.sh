@@ -102,6 +102,11 @@ daemon() {
 
 alive() { [ -f "$state/$1.pid" ] && kill -0 "$(cat "$state/$1.pid")" 2>/dev/null; }
 
+ours() {  # a number that was kept over a reboot may be anybody's
+    [ -f "$state/$1.pid" ] || return
+    [[ $(readlink "/proc/$(cat "$state/$1.pid")/exe") == "$(realpath -m "$programs")"/* ]]
+}
+
 make_disk() {
     local id
     id=$(cat /proc/sys/kernel/random/uuid)
@@ -128,7 +133,7 @@ answers() {
 
 start() {
     use_programs
-    alive rgw && answers && return
+    ours rgw && answers && return
     stop
     local fresh=
     if [ ! -f "$state/made" ]; then
@@ -153,10 +158,10 @@ start() {
 
 stop() {
     for name in rgw osd mon; do
-        alive "$name" || { rm -f "$state/$name.pid"; continue; }
+        ours "$name" || { rm -f "$state/$name.pid"; continue; }
         kill "$(cat "$state/$name.pid")"
-        for _ in $(seq 40); do alive "$name" && sleep 0.25; done
-        ! alive "$name" || kill -9 "$(cat "$state/$name.pid")"
+        for _ in $(seq 40); do ours "$name" && sleep 0.25; done
+        ! ours "$name" || kill -9 "$(cat "$state/$name.pid")"
         rm -f "$state/$name.pid"
     done
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "infra" / "Dockerfile"
 IGNORE = ROOT / ".dockerignore"
+CONSTRAINTS = ROOT / "infra" / "constraints.txt"
 HERE = "/opt/steno"
 """Where the image has its environment."""
 
@@ -105,6 +106,11 @@ def needs(found: list[Step], context: list[Path], folder: Path) -> list[str]:
 def before_the_source(found: list[Step]) -> list[Step]:
     """What is copied for the installation of packages."""
     return [*of(found, "needs", "COPY"), next(of(found, "installed", "COPY"))]
+
+
+def pins() -> dict[str, str]:
+    """The version of each package that may be installed."""
+    return dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
 
 
 def of(found: list[Step], stage: str, word: str) -> Iterator[Step]:

@@ -3,18 +3,45 @@
 Not tried: apt-get, useradd, the base images, and that Docker itself builds it.
 """
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.infra.dockerfile import FILE, IGNORE, ROOT, Step, before_the_source, copied, needs, of, run, sent, steps
+from tests.infra.dockerfile import (
+    FILE,
+    IGNORE,
+    ROOT,
+    Step,
+    before_the_source,
+    copied,
+    needs,
+    of,
+    pins,
+    run,
+    sent,
+    steps,
+)
 
 LINTER = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
+
+
+PYTORCH, PYPI = "https://download.pytorch.org/whl/cpu", "https://pypi.org/simple"
+
+
+@pytest.fixture
+def plain_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pip that knows no index but those that it is told, whatever this machine's is told elsewhere."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +144,43 @@ def test_what_is_sent_installs_and_runs_in_a_clean_folder(
     assert where.stdout.startswith(str(environment))
 
 
+def stock(index: Path, name: str, version: str, *needed: str) -> None:
+    """Put a package into an index that is a folder."""
+    folder, title = index / name, f"{name}-{version}"
+    folder.mkdir(parents=True)
+    told = {"Metadata-Version": "2.1", "Name": name, "Version": version}
+    lines = [f"{key}: {value}" for key, value in (*told.items(), *(("Requires-Dist", each) for each in needed))]
+    with zipfile.ZipFile(folder / f"{title}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{title}.dist-info/METADATA", "\n".join([*lines, ""]))
+        wheel.writestr(f"{title}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    (folder / "index.html").write_text(f'<a href="{title}-py3-none-any.whl">{title}-py3-none-any.whl</a>')
+
+
+def test_without_cuda_torch_is_of_the_one_index_and_what_it_needs_of_the_other(
+    found: list[Step], context: list[Path], tmp_path: Path, plain_pip: None
+) -> None:
+    for step in of(found, "needs", "COPY"):
+        copied(step, context, tmp_path)
+    torch, needed = pins()["torch"], pins()["filelock"]
+    stock(tmp_path / "pytorch", "torch", f"{torch}+cpu", "filelock")
+    stock(tmp_path / "pytorch", "filelock", "3.0.0")
+    stock(tmp_path / "pypi", "torch", torch, "filelock")
+    stock(tmp_path / "pypi", "filelock", needed)
+    (step,) = of(found, "needs-cpu", "RUN")
+    places = {PYTORCH: (tmp_path / "pytorch").as_uri(), PYPI: (tmp_path / "pypi").as_uri()}
+    only_tried = {"pip install": "python -m pip install --dry-run --ignore-installed"}
+    ran = run(step, tmp_path, Path(sys.prefix), places | only_tried)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == f"Would install filelock-{needed} torch-{torch}+cpu"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["cpu", "cuda"])
 def test_the_package_index_has_what_is_asked_for(
-    found: list[Step], context: list[Path], tmp_path: Path, variant: str
+    found: list[Step], context: list[Path], tmp_path: Path, variant: str, plain_pip: None
 ) -> None:
+    if variant == "cpu" and not reached(f"{PYTORCH}/torch/"):
+        pytest.skip(f"{PYTORCH} cannot be reached from here")
     environment = tmp_path / "steno"
     for step in before_the_source(found):
         copied(step, context, tmp_path)
@@ -129,5 +188,14 @@ def test_the_package_index_has_what_is_asked_for(
     asked = [*made, *of(found, f"needs-{variant}", "RUN"), next(of(found, "installed", "RUN"))]
     assert len(asked) == 3
     for step in asked:
-        ran = run(step, tmp_path, environment, {"pip install": "pip install --dry-run --quiet"})
+        ran = run(step, tmp_path, environment, {"pip install": "pip install --dry-run"})
         assert ran.returncode == 0, f"{step.rest}\n{ran.stderr[-2000:]}"
+        assert step.stage != "needs-cpu" or "+cpu" in ran.stdout.splitlines()[-1]
+
+
+def reached(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=20):
+            return True
+    except OSError:
+        return False

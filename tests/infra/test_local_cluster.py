@@ -165,7 +165,7 @@ def _groups(rendered: Rendered) -> list[dict[str, Json]]:
 
 
 def test_the_readme_can_be_followed(outside: Mapping[str, str], home: Path, tmp_path: Path) -> None:
-    at_home, real, _ = blocks(section("## On a cluster"))  # the last one, what it costs: in tests/test_readme.py
+    at_home, real, *_ = blocks(section("## On a cluster"))  # AWS: in test_ray_up.py; what it costs: in test_readme.py
     commands = [line.removeprefix("$ ") for line in (at_home + real).splitlines()]
     assert all(line.startswith("$ ") for line in (at_home + real).splitlines())
     alone = {"CLUSTER_HOME": f"{home}/readme", "CLUSTER_PORT": str(PORT + 200)}

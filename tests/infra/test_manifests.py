@@ -32,7 +32,11 @@ def test_every_manifest_that_ships_is_right(rendered: Rendered) -> None:
 def test_what_is_written_reads_back_as_it_was_checked(rendered: Rendered, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "infra", "--out", str(tmp_path)]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert ran.stdout.split() == [str(tmp_path / name) for name in (*rendered.kubernetes, "ray-up.yaml")]
+    names = (*rendered.kubernetes, "ray-up.yaml", "job.yaml")
+    assert ran.stdout.split() == [str(tmp_path / name) for name in names]
+    assert yaml.safe_load((tmp_path / "ray-up.yaml").read_text()) == rendered.ray_up
+    (config,) = [each for each in rendered.kubernetes[JOB] if each["kind"] == "ConfigMap"]
+    assert (tmp_path / "job.yaml").read_text() == config["data"]["job.yaml"]
     for name, documents in rendered.kubernetes.items():
         assert list(yaml.safe_load_all((tmp_path / name).read_text())) == documents
         assert "${" not in (tmp_path / name).read_text()
@@ -92,6 +96,8 @@ MISTAKES = [
     (CLUSTER, "spec/autoscalerOptions/securityContext", None, "securityContext"),
     (CLUSTER, "spec/rayVersion", "2.40.0", "rayVersion"),
     (CLUSTER, "spec/headGroupSpec/serviceType", "LoadBalancer", "serviceType"),
+    (CLUSTER, "spec/headGroupSpec/rayStartParams/disable-usage-stats", None, "disable-usage-stats"),
+    (CLUSTER, f"{WORKER}/rayStartParams/disable-usage-stats", "false", "disable-usage-stats"),
     (CLUSTER, "spec/headGroupSpec/template/spec/containers/0/resources/limits", None, "limits"),
     (CLUSTER, f"{BOX}/resources", None, "resources"),
     (CLUSTER, f"{BOX}/resources/limits/memory", None, "memory"),
@@ -108,6 +114,9 @@ MISTAKES = [
     (CLUSTER, f"{POD}/terminationGracePeriodSeconds", 60, "killed after 60"),
     (CLUSTER, f"{POD}/restartPolicy", "Always", "restartPolicy"),
     (CLUSTER, f"{POD}/hostNetwork", True, "hostNetwork"),
+    (CLUSTER, f"{POD}/automountServiceAccountToken", None, "automountServiceAccountToken"),
+    (CLUSTER, f"{POD}/automountServiceAccountToken", True, "automountServiceAccountToken"),
+    (JOB, "spec/submitterPodTemplate/spec/automountServiceAccountToken", None, "automountServiceAccountToken"),
     (CLUSTER, f"{POD}/volumes/0/configMap/name", "steno-jobs", "steno-jobs"),
     (CLUSTER, f"{WORKER}/minReplicas", 9, "cannot begin"),
     (CLUSTER, f"{WORKER}/maxReplicas", "8", "maxReplicas"),
@@ -174,6 +183,16 @@ def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
         (lambda config: config.update(file_mounts={}), "auth_token"),
         (lambda config: config["docker"].update(run_options=["--shm-size=8g"]), "NVIDIA_VISIBLE_DEVICES"),
         (lambda config: config["available_node_types"]["gpu"]["node_config"].pop("ImageId"), "gpu has no ImageId"),
+        (
+            lambda config: config["available_node_types"]["cpu"]["node_config"].update(
+                config["available_node_types"]["head"]["node_config"]
+            ),
+            "cpu has the head's IamInstanceProfile",
+        ),
+        (
+            lambda config: config["available_node_types"]["head"]["node_config"].pop("IamInstanceProfile"),
+            "the head has no IamInstanceProfile",
+        ),
         (lambda config: config.update(head_start_ray_commands=["ray start --head --port=6379"]), "RAY_AUTH_MODE"),
         (
             lambda config: config.update(
@@ -186,6 +205,12 @@ def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
         (
             lambda config: config.update(worker_start_ray_commands=["RAY_AUTH_MODE=token ray start --address=head"]),
             "usage",
+        ),
+        (
+            lambda config: config.update(
+                worker_start_ray_commands=["RAY_AUTH_MODE=token ray start --address=head --disable-usage-stats"]
+            ),
+            "port of chance",
         ),
     ],
 )
@@ -254,6 +279,33 @@ def test_values_that_are_missing_and_unknown_are_told_together(tmp_path: Path) -
     assert "tokenSecret is missing" in said
     assert "no manifest asks for tokenSecrets" in said
     assert "no manifest asks for gpuWorkers.maximum" in said
+
+
+def test_millicores_are_whole_cores_to_ray(tmp_path: Path) -> None:
+    values = yaml.safe_load(VALUES.read_text())
+    values["gpuWorkers"]["cpu"], values["cpuWorkers"]["cpu"] = "7500m", "500m"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    rendered = render(read_values(tmp_path / "mine.yaml"))
+    kinds = rendered.ray_up["available_node_types"]
+    assert (kinds["gpu"]["resources"]["CPU"], kinds["cpu"]["resources"]["CPU"]) == (7, 1)
+    assert ray_up_problems(rendered.ray_up) == problems(rendered.kubernetes[CLUSTER]) == []
+    (gpu, _) = rendered.kubernetes[CLUSTER][-1]["spec"]["workerGroupSpecs"]
+    assert gpu["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "7500m"
+
+
+def test_values_that_are_no_numbers_are_told_together(tmp_path: Path) -> None:
+    values = yaml.safe_load(VALUES.read_text()) | {"idleSeconds": "2m"}
+    values["gpuWorkers"] |= {"max": "eight", "gpu": 0.5}
+    values["cpuWorkers"]["cpu"] = "7.5"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ValuesError) as caught:
+        read_values(tmp_path / "mine.yaml")
+    assert [problem.rpartition(": ")[2] for problem in caught.value.problems] == [
+        "cpuWorkers.cpu must be a whole number or millicores such as 7500m, and is 7.5",
+        "gpuWorkers.gpu must be a whole number, and is 0.5",
+        "gpuWorkers.max must be a whole number, and is eight",
+        "idleSeconds must be a whole number, and is 2m",
+    ]
 
 
 def test_nothing_is_written_of_values_that_do_not_fit(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What `ray up` asks of the image: Ray's own code is given ray-up.yaml, and what it calls must be in the Dockerfile."""
+"""What `ray up` asks of the image and is asked by README: Ray's own code is given the one and the other."""
 
 import ast
 import re
@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from importlib.metadata import requires
 from pathlib import Path
 
+import click
 import pytest
 from packaging.requirements import Requirement
 from ray.autoscaler._private import aws
 from ray.autoscaler._private.command_runner import DockerCommandRunner
+from ray.scripts.scripts import cli
 
 from infra.render import Json, read_values, render
-from tests.infra.dockerfile import FILE, IGNORE, ROOT, Step, needs, of, sent, steps
+from tests.infra.dockerfile import FILE, IGNORE, Step, needs, of, pins, sent, steps
+from tests.readme import lines, section
 
-CONSTRAINTS = ROOT / "infra" / "constraints.txt"
 PACKAGES = {"ssh": "openssh-client", "rsync": "rsync"}
 """Debian's packages, by the programs in them."""
 
@@ -109,11 +111,29 @@ def modules(source: str) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
+def test_readme_runs_on_aws_what_the_values_say_with_what_was_written(found: list[Step]) -> None:
+    typed = [shlex.split(line)[2:] for line in lines(section("## On a cluster")) if line.startswith("$ .venv/bin/ray ")]
+    understood = []
+    for words in typed:
+        name, command, rest = cli.resolve_command(click.Context(cli), words)
+        understood.append((name, command.make_context(name, rest).params))
+    assert [name for name, _ in understood] == ["up", "rsync-up", "exec", "down"]
+    (_, brought), (_, run) = understood[1:3]
+    written = {f"rendered/{name}" for name, _ in render(read_values()).files()}
+    assert {params["cluster_config_file"] for _, params in understood} | {brought["source"]} <= written
+    assert run["cmd"] == str(read_values()["command"]).replace("/etc/steno/job.yaml", "job.yaml")
+    *_, there = [step.rest for step in of(found, "steno", "WORKDIR")]
+    assert brought["target"] == f"{there}/job.yaml"
+
+
+def test_the_manifests_name_the_ray_that_is_in_the_image() -> None:
+    assert read_values()["rayVersion"] == pins()["ray"]
+
+
 @pytest.mark.parametrize("driver", ["aiobotocore", "boto3"])
 def test_the_versions_that_are_pinned_agree_on_botocore(driver: str) -> None:
-    pins = dict(line.split("==") for line in CONSTRAINTS.read_text().splitlines() if "==" in line)
     (wanted,) = [
         each for each in map(Requirement, requires(driver) or []) if each.name == "botocore" and not each.marker
     ]
-    assert pins["botocore"] in wanted.specifier
-    assert driver in pins
+    assert pins()["botocore"] in wanted.specifier
+    assert driver in pins()

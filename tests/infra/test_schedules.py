@@ -32,6 +32,8 @@ SCHEDULERS = (
 AGAIN = (HELD, UNFINISHED, INTERRUPTED)
 """Codes after which the same night is tried again."""
 NIGHT = f"incremental --config /etc/steno/job.yaml --date {DATE} --failed-ok\n"
+CRON = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": "/", "LOGNAME": "root"}
+"""What cron gives a command of its own accord."""
 STOPPABLE = f"""import pathlib, signal, sys, time
 there = pathlib.Path(sys.argv[3])
 def stop(*_):
@@ -157,18 +159,23 @@ def test_a_night_without_its_date_or_options_does_not_start(
 
 
 def test_cron_starts_the_night_of_its_day_with_its_options(tmp_path: Path) -> None:
-    lines = [line for line in (FOLDER / "crontab").read_text().splitlines() if not line.startswith("#")]
-    settings = dict(line.split("=", 1) for line in lines[:-1])
-    line = lines[-1].split(None, 5)
-    assert line[:5] == ["0", "2", "*", "*", "*"]
-    night = tmp_path / "nightly.sh"
-    night.write_text(f'#!/bin/sh\necho "$STENO_CONFIG $1" > {tmp_path}/asked\n')
-    night.chmod(0o755)
-    command = line[5].replace("\\%", "%").replace("/opt/stenopool/infra/schedules/nightly.sh", str(night))
-    command = command.replace("/var/log/steno.log", str(tmp_path / "log"))
-    subprocess.run([settings["SHELL"], "-c", command], env={**os.environ, **settings}, check=True)
-    config, day = (tmp_path / "asked").read_text().split()
-    assert (config, day) == ("/etc/steno/job.yaml", f"{datetime.now():%Y-%m-%d}")
+    """In cron's own environment, with steno where README's `make` puts it."""
+    home, asked = tmp_path / "stenopool", tmp_path / "asked"
+    (home / "infra").mkdir(parents=True)
+    (home / "infra" / "schedules").symlink_to(FOLDER)
+    steno = home / ".venv" / "bin" / "steno"
+    steno.parent.mkdir(parents=True)
+    steno.write_text(f'#!/bin/sh\necho "$@" > {asked}\n')
+    steno.chmod(0o755)
+    text = (FOLDER / "crontab").read_text().replace("/opt/stenopool", str(home)).replace("/var/log", str(tmp_path))
+    *set_there, last = [line for line in text.splitlines() if not line.startswith("#")]
+    *when, command = last.split(None, 5)
+    assert when == ["0", "2", "*", "*", "*"]
+    environment = CRON | dict(line.split("=", 1) for line in set_there)
+    shell = [environment["SHELL"], "-c", command.replace("\\%", "%")]
+    ran = subprocess.run(shell, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout + ran.stderr == "", (tmp_path / "steno.log").read_text()
+    assert asked.read_text() == NIGHT.replace(DATE, f"{datetime.now():%Y-%m-%d}")
 
 
 def test_airflow_starts_the_logical_date_and_gives_up_where_trying_is_no_use(

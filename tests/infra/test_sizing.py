@@ -1,6 +1,7 @@
 """Figures of SIZING.md that follow from the code's own constants, counted anew."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -73,4 +74,9 @@ def test_what_heartbeats_cost_is_how_often_they_beat() -> None:
     ("title", "price"), [("reads of a bucket, loose files of 10 s", READ), ("writes of a bucket", WRITE)]
 )
 def test_the_prices_are_those_that_are_reckoned_with(title: str, price: float) -> None:
-    assert f"{1000 * price:.4f}".rstrip("0") + " USD a thousand" in row(title)[2]
+    told = row(title)[2]
+    assert f"{1000 * price:.4f}".rstrip("0") + " USD a thousand" in told
+    found = re.match(r"([\d,]+)( million)?\D+([\d.]+) USD at", told)
+    assert found, told
+    requests = int(found[1].replace(",", "")) * (10**6 if found[2] else 1)
+    assert float(found[3]) == pytest.approx(requests * price, abs=0.005)

@@ -1,12 +1,13 @@
 """What the CronJob's pod does, against a server that answers as Kubernetes does."""
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from infra import submit as pod
-from infra.submit import TRIES, Cluster, ClusterError, dated, due, follow, owner, submit
+from infra.submit import TRIES, Cluster, ClusterError, dated, day, due, ending, follow, owner, submit
 from jobs.exits import FINE, HELD, INTERRUPTED, UNFINISHED, UNUSABLE
 from tests.infra.answering import TROUBLES, Answers
 
@@ -109,9 +110,19 @@ def test_a_pod_knows_the_exit_codes_of_its_run() -> None:
 
 def test_a_pod_of_a_later_try_takes_the_date_that_the_night_was_due() -> None:
     minute = int(datetime(2026, 11, 20, 23, 55, tzinfo=UTC).timestamp()) // 60
-    assert due({"JOB_NAME": f"steno-nightly-{minute}"}) == "2026-11-20"
+    assert day(due({"JOB_NAME": f"steno-nightly-{minute}"})) == "2026-11-20"
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    assert due({"JOB_NAME": "steno-nightly-again"}) == due({}) == today
+    assert day(due({"JOB_NAME": "steno-nightly-again"})) == day(due({})) == today
+
+
+@pytest.mark.parametrize(("late", "left"), [(0, 7200), (5400, 1800), (9000, 1)])
+def test_a_later_try_ends_with_its_night(late: int, left: int) -> None:
+    job = {**JOB, "spec": {**JOB["spec"], "activeDeadlineSeconds": 7200}}
+    minute = int(time.time() - late) // 60
+    first = dated(job, "2026-11-21")
+    ended = ending(first, due({"JOB_NAME": f"steno-nightly-{minute}"}))
+    assert ended["metadata"] == first["metadata"], "every try of a night is known by one name"
+    assert left - 62 <= ended["spec"]["activeDeadlineSeconds"] <= left
 
 
 def test_a_job_goes_with_the_job_of_its_pod() -> None:
