@@ -18,8 +18,8 @@ SHARE = 0.3
 """How far from the floor to the speech a step may rise and still be quiet."""
 DEPTH = 13.8
 """Nats of power (60 dB) below the speech is the lowest that a floor can be: digital silence is no measure of noise."""
-LEAST_SECONDS = 0.08
-"""Stops such as p, t and k hold their breath for about as long."""
+LEAST_SECONDS = 0.05
+"""Many stops, such as p, t and k, hold their breath for less; so do few pauses between words."""
 
 BEYOND = 1 << 62
 """A sample that no clip has."""
