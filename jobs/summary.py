@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from jobs.outcome import Outcome, Shown
-from jobs.pasting import one_liner, query
+from jobs.pasting import one_liner
 from jobs.table import aligned, clock
 from jobs.work import Report
 
-__all__ = ["clock", "one_liner", "placed", "query", "shortened", "summary"]
+__all__ = ["placed", "shortened", "summary"]
 
 HEARD: Mapping[str, str] = {"Label": "labels", "Embed": "embedding", "Units": "units"}
 """The columns that jobs fill which fill no text."""

@@ -17,6 +17,7 @@ from jobs.demo.truth import Truth, read_truth
 from models import load_model
 from models.model import SpeechModel
 from models.protocol import Scores, Tokens
+from pipeline.scoring import count_edits
 
 FIGURES = "figures.json"
 GOALS = {"lasr": 0.05, "hubert": 0.10, "unispeech": 0.10, "sew-d": 0.10, "speech2text": 0.10, "keywords": 0.95}
@@ -50,7 +51,7 @@ class Reading:
     @property
     def errors(self) -> int:
         """Words inserted, deleted or replaced."""
-        return distance(self.truth.text.split(), self.text.split())
+        return count_edits(self.truth.text.split(), self.text.split()).total
 
 
 def evaluate(checkpoint: Path, corpus: Path, *, every: int = 1) -> Figure:
@@ -106,16 +107,6 @@ def texts(model: SpeechModel, clips: list[Samples]) -> list[str]:
 def word_error_rate(readings: Sequence[Reading]) -> float:
     """Errors over words."""
     return sum(reading.errors for reading in readings) / max(1, sum(len(r.truth.words) for r in readings))
-
-
-def distance(said: Sequence[str], written: Sequence[str]) -> int:
-    """The fewest insertions, deletions and replacements that make one of the other."""
-    row = list(range(len(written) + 1))
-    for place, word in enumerate(said, start=1):
-        before, row[0] = row[0], place
-        for i, other in enumerate(written, start=1):
-            before, row[i] = row[i], min(row[i] + 1, row[i - 1] + 1, before + (word != other))
-    return row[-1]
 
 
 def write_figures(checkpoints: Path, corpus: Path) -> dict[str, Figure]:

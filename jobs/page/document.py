@@ -20,7 +20,7 @@ from jobs.page.comparison import Compared
 from jobs.page.findings import CLASSES, Findings
 from jobs.page.history import Run
 from jobs.page.listening import Sound
-from jobs.page.timeline import Line, Spot, band
+from jobs.page.timeline import Line, Spot
 from jobs.pasting import query
 from jobs.table import clock
 from pipeline.output import Identity
@@ -92,7 +92,7 @@ def render(contents: Contents) -> str:
     """The page as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                               loader=FileSystemLoader(HERE))  # fmt: skip
-    environment.filters |= {"clock": clock, "band": band}
+    environment.filters |= {"clock": clock}
     script = (HERE / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(

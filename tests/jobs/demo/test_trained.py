@@ -15,7 +15,6 @@ from jobs.demo.evaluate import (
     GOALS,
     Figure,
     Reading,
-    distance,
     evaluate,
     read_figures,
     single,
@@ -221,9 +220,9 @@ def test_transformers_hears_the_same_keywords() -> None:
     [("a b c", "a b c", 0), ("a b c", "a x c", 1), ("a b c", "a c", 1), ("a b", "a b c", 1), ("a b", "", 2)],
 )
 def test_errors_are_counted_in_words(said: str, written: str, errors: int) -> None:
-    assert distance(said.split(), written.split()) == errors
     words = tuple((word, 0.0, 0.0) for word in said.split())
     reading = Reading(Truth("", "", None, 1.0, said, words, "", ""), written)
+    assert reading.errors == errors
     assert word_error_rate([reading]) == errors / len(words)
 
 
