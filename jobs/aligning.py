@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from jobs.options_heads import Align
 from jobs.planning import Once, rules
+from jobs.refusals import Problem
 from jobs.work import Report, carry_out
 from pipeline.aligning import Aligning
 from pipeline.inputs.rows import Row, unpacked
@@ -41,7 +42,7 @@ class Referenced(Once):
 
     references: References
 
-    def flaws(self, store: Store | None) -> list[str]:
+    def flaws(self, store: Store | None) -> list[Problem]:
         """What is wrong with the inputs, or that the file knows none of their recordings."""
         found = super().flaws(store)
         if found or self.references.file is None or (store and generations(store)):

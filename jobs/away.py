@@ -17,9 +17,9 @@ class Away:
     """What to say of each, by the beginning of its addresses."""
 
     @property
-    def problems(self) -> list[str]:
+    def problems(self) -> list[StoreError]:
         """In the user's words."""
-        return list(self.stores.values())
+        return [StoreError(UNREACHABLE, said) for said in self.stores.values()]
 
     def any_of(self, *urls: str) -> bool:
         """Whether one of these lies in such a store."""

@@ -10,7 +10,7 @@ import torch
 
 from jobs.options_looking import Describe
 from jobs.pace import Pace, pace
-from jobs.refusals import SetupError
+from jobs.refusals import SetupError, unhad
 from jobs.table import aligned
 from models import CheckpointError, SourceError, SpeechModel, load_model
 from models.frontend import Fbank, Frontend, LogMel, Waveform
@@ -170,7 +170,9 @@ def describe(options: Describe) -> Report:
     try:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = load_model(options.ref, device=device, allow_pickle=options.allow_pickle)
-    except (CheckpointError, SourceError) as error:
+    except SourceError as error:
+        raise SetupError([unhad(error)]) from error
+    except CheckpointError as error:
         said = str(error).replace("allow_pickle=True", "--allow-pickle")  # its name on this side of the door
         raise SetupError([said]) from error
     return replace(described(options.ref, model), speed=pace(model))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from uuid import uuid4
 
+from jobs.refusals import Problem, named
 from pipeline.knocking import knock
 from pipeline.storage import DISK, Store, StoreError, parse
 from pipeline.stores import errors
@@ -20,27 +21,27 @@ def file_at(url: str) -> tuple[Store, str]:
     return Store(folder or ("/" if url.startswith("/") else ".")), name
 
 
-def closed_file(url: str) -> Iterator[str]:
+def closed_file(url: str) -> Iterator[Problem]:
     """Why a file cannot be written there."""
     try:
         store, _ = file_at(url)
     except StoreError as error:
-        yield f"to: {error}"
+        yield named("to", error)
         return
     yield from closed(store)
 
 
-def closed(store: Store) -> Iterator[str]:
+def closed(store: Store) -> Iterator[Problem]:
     """Why nothing can be written into a folder; what was tried is gone again, where it may be deleted."""
     name = f".{uuid4().hex}"
     try:
         knock(store.url)
         store.put(name, b"")
     except StoreError as error:  # it is the folder that a person knows
-        yield f"to: {str(error).replace(f'/{name}', '')}"
+        yield named("to", StoreError(error.kind, str(error).replace(f"/{name}", "")))
         return
     try:
         store.delete(name)
     except StoreError as error:
         if error.kind != errors.DENIED:
-            yield f"to: {error}"
+            yield named("to", error)

@@ -22,7 +22,7 @@ from jobs.exports.subtitles import Layout
 from jobs.finished import Finished, opened
 from jobs.options_export import Export
 from jobs.plans import Plans, read_plans
-from jobs.refusals import SetupError
+from jobs.refusals import Problem, SetupError, named
 from jobs.table import aligned
 from pipeline.ahead import in_order
 from pipeline.inputs.nemo import TARRED
@@ -121,17 +121,17 @@ def export(options: Export) -> Exported:
 
 def ready(options: Export) -> tuple[Finished, Store]:
     """The table and the place to write to, or `SetupError` with all that is wrong with them."""
-    problems, found, target = options.flaws(), None, None
+    problems, found, target = list[Problem](options.flaws()), None, None
     try:
         found = opened(options.output)
         problems += _fitting(found, options)
     except SetupError as error:
-        problems += error.problems
+        problems += error.reasons
     try:
         target = Store(options.to)
         problems += list(_apart(options)) or ([] if problems else list(closed(target)))
     except StoreError as error:
-        problems.append(f"to: {error}")
+        problems.append(named("to", error))
     if problems or found is None or target is None:
         raise SetupError(problems)
     return found, target

@@ -20,7 +20,7 @@ from jobs.laid import Laid, laid_by, read_laid
 from jobs.options_filter import Filter
 from jobs.pasting import duckdb
 from jobs.plans import Plans, read_plans
-from jobs.refusals import SetupError
+from jobs.refusals import Problem, SetupError, named
 from jobs.suspicion import FLAGS, MEASURES, flags, measured
 from jobs.table import aligned
 from pipeline.latest import by_shard
@@ -104,23 +104,23 @@ def filter_rows(options: Filter) -> Filtered:
 
 
 def _ready(options: Filter) -> tuple[Finished, Store, Finished | None]:
-    problems, found, target, alignment = options.flaws(), None, None, None
+    problems, found, target, alignment = list[Problem](options.flaws()), None, None, None
     try:
         found = opened(options.output)
         if found.textless:
             problems.append(f"{options.output} holds {found.textless}, and no text to be suspicious of")
     except SetupError as error:
-        problems += error.problems
+        problems += error.reasons
     try:
         alignment, wrong = (None, []) if options.alignment is None else laid_by(options.alignment)
         problems += wrong
     except SetupError as error:
-        problems += [f"alignment: {problem}" for problem in error.problems]
+        problems += [named("alignment", reason) for reason in error.reasons]
     try:
         target = Store(options.place)
         problems += list(_apart(options)) or ([] if problems else list(closed(target)))
     except StoreError as error:
-        problems.append(f"to: {error}")
+        problems.append(named("to", error))
     if problems or found is None or target is None:
         raise SetupError(problems)
     return found, target, alignment

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import pyarrow.parquet as pq
 
-from jobs.refusals import SetupError
+from jobs.refusals import Problem, SetupError
 from pipeline.knocking import knock
 from pipeline.output import done, generations, plan_name, read_identity
 from pipeline.storage import Store, StoreError
-from pipeline.stores.errors import UNREACHABLE
 
 TEXTLESS: Mapping[str, str] = {"label": "labels", "embed": "vectors", "units": "units"}
 """What outputs hold that have no text, by the jobs that write them."""
@@ -53,14 +52,17 @@ def opened(output: str) -> Finished:
         there = set(done(store))
         planned = set(_planned(store))
     except StoreError as error:
-        if error.kind == UNREACHABLE:
-            raise
-        raise SetupError([f"{output} holds no output of steno: {error}"]) from error
+        raise SetupError([unheld(output, error)]) from error
     found = Finished(store, len(planned | there), len(planned - there), job)
     if not there:
         planned_are = "1 shard is" if found.missing == 1 else f"{found.missing:,} shards are"
         raise SetupError([f"{output} has no rows yet: {planned_are} planned, and none is done"])
     return found
+
+
+def unheld(output: str, error: StoreError) -> Problem:
+    """What to say of an output that cannot be read: none is there, unless it is the storage that fails."""
+    return error if error.passing else f"{output} holds no output of steno: {error}"
 
 
 def _planned(store: Store) -> Iterator[str]:

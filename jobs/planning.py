@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from jobs.agreement import differently, others
 from jobs.options import Work
+from jobs.refusals import Problem, named
 from pipeline.inputs.found import PlanError, PlanRules
 from pipeline.inputs.rows import Row, key, unpacked
 from pipeline.inputs.seen import Keys, Seen
@@ -25,7 +26,7 @@ from pipeline.output import add_generation, generations, plan_name
 from pipeline.plan import plan, shards_of
 from pipeline.planfile import Planned, Told, earlier, new_or_changed, read_plan, shards, write_plan
 from pipeline.schema import FAILED
-from pipeline.storage import Store
+from pipeline.storage import Store, StoreError
 
 EVERY = 2.0
 """Seconds between two words about how much is planned."""
@@ -44,7 +45,7 @@ class Planning(Protocol):
         """What the user said of how they are read."""
         ...
 
-    def flaws(self, store: Store | None) -> list[str]:
+    def flaws(self, store: Store | None) -> list[Problem]:
         """What is wrong with the inputs, looked at before anything starts, also where the output cannot be."""
         ...
 
@@ -123,7 +124,7 @@ class Once:
         """As the options say it."""
         return self.options.told
 
-    def flaws(self, store: Store | None) -> list[str]:
+    def flaws(self, store: Store | None) -> list[Problem]:
         """Nothing is looked at again once it is planned; so it must be these inputs that are."""
         if not (store and generations(store)):
             return _flaws(self.options)
@@ -152,7 +153,7 @@ class Growing:
         """As the options say it."""
         return self.options.told
 
-    def flaws(self, store: Store | None) -> list[str]:
+    def flaws(self, store: Store | None) -> list[Problem]:
         """They are listed again each time."""
         return _flaws(self.options)
 
@@ -198,7 +199,7 @@ class Again:
         """Nothing: these say it."""
         return {}
 
-    def flaws(self, store: Store | None) -> list[str]:
+    def flaws(self, store: Store | None) -> list[Problem]:
         """Classes that no row failed with."""
         if store is None:
             return []
@@ -232,11 +233,13 @@ def _places(table: pa.Table) -> Keys:
     return np.array([key(uri) for uri in table["uri"].to_pylist()], np.uint64)
 
 
-def _flaws(options: Work) -> list[str]:
+def _flaws(options: Work) -> list[Problem]:
     try:
         next(plan(options.inputs, rules(options)), None)
     except PlanError as error:
-        return [f"input: {problem}" for problem in error.problems if not problem.startswith("shard_size")]
+        return [named("input", reason) for reason in error.reasons if not str(reason).startswith("shard_size")]
+    except StoreError as error:
+        return [named("input", error)]
     return []
 
 

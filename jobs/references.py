@@ -5,7 +5,7 @@ It is kept in a database of this process that spills to disk, so a large one nee
 
 import sqlite3
 
-from jobs.refusals import SetupError
+from jobs.refusals import SetupError, named
 from pipeline.references import Said, first_of, said
 from pipeline.storage import StoreError
 
@@ -26,7 +26,7 @@ class References:
                 else:
                     self._keep(each)
         except StoreError as error:
-            problems.append(f"references: {error}")
+            raise SetupError([*first_of(problems, url), named("references", error)]) from error
         if problems:
             raise SetupError(first_of(problems, url))
 

@@ -11,7 +11,7 @@ from jobs.labelling import task as labelling
 from jobs.options import Retry, Transcribe, Work
 from jobs.options_heads import Align, Embed, Label, Units
 from jobs.planning import Again
-from jobs.setup import SetupError
+from jobs.refusals import SetupError, named
 from jobs.transcription import task as transcription
 from jobs.work import Report, carry_out
 from pipeline.knocking import knock
@@ -51,7 +51,7 @@ def _last(options: Retry) -> Work:
         knock(options.output)
         numbers, records = generations(store), list(read_runs(store))
     except StoreError as error:
-        raise SetupError([f"{options.output} cannot be read: {error}"]) from error
+        raise SetupError([named(f"{options.output} cannot be read", error)]) from error
     if not numbers:
         raise SetupError([f"{options.output} holds no output of steno"])
     if not records:

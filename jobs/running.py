@@ -55,7 +55,7 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
             code = told(done, manner)
     except STOPPED as error:
         course.problems = reasons(error)
-        code = refused(error, manner, under_way=True)
+        code = refused(error, manner)
     except KeyboardInterrupt:
         log.tell(f"stopped. What is in {options.output} stands; the same command goes on from there.", level=NOTICE)
         code = INTERRUPTED

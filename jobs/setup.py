@@ -10,7 +10,7 @@ from jobs.hearing import audio_rules
 from jobs.joining import closed_door
 from jobs.options import DTYPES, Work
 from jobs.planning import Planning
-from jobs.refusals import OutputHeldError, SetupError
+from jobs.refusals import OutputHeldError, Problem, SetupError, named, unhad
 from models import CheckpointError, SourceError, SpeechModel, load_model
 from models.sources import fetch
 from pipeline.audio import AudioRules
@@ -21,6 +21,7 @@ from pipeline.nearby import content_hash
 from pipeline.output import Identity, OutputDiffersError, check_identity
 from pipeline.resources import Asked, Resources
 from pipeline.storage import Store, StoreError
+from pipeline.stores.errors import NOT_FOUND
 from pipeline.tasks import Task
 
 __all__ = ["OutputHeldError", "Ready", "SetupError", "asked", "buckets", "checked"]
@@ -41,7 +42,7 @@ class Ready:
 
 def checked(options: Work, task: Task, planning: Planning) -> Ready:
     """What a run needs, or `SetupError` with all that is wrong with it."""
-    problems = options.flaws()
+    problems: list[Problem] = [*options.flaws()]
     tell(f"looking at the output {options.output}", level=STEP)
     silent = away(options)
     problems += [*silent.problems, *closed_door(options.address)]
@@ -81,30 +82,30 @@ def asked(options: Work) -> Asked:
     )
 
 
-def _output(url: str, problems: list[str]) -> tuple[Store | None, str]:
+def _output(url: str, problems: list[Problem]) -> tuple[Store | None, str]:
     try:
         store = Store(url)
         return store, store.probe().words
     except StoreError as error:
-        problems.append(f"output: {error}")
+        problems.append(named("output", error))
         return None, ""
 
 
-def _model(options: Work, task: Task, problems: list[str]) -> SpeechModel | None:
+def _model(options: Work, task: Task, problems: list[Problem]) -> SpeechModel | None:
     if options.device == "cuda" and not torch.cuda.is_available() and options.address is None:
         problems.append("device is 'cuda', and this machine has no CUDA device that torch can use")
     dtype = options.dtype if options.dtype in DTYPES else DTYPES[0]
     try:
         model = load_model(options.model, dtype)  # not on a GPU, whose memory is the pool's
     except (CheckpointError, SourceError) as error:
-        problems.append(f"model: {error}")
+        problems.append(named("model", unhad(error)))
         return None
     of_files = tuple(f"{name}: " for name in options.files)
     problems += [flaw if flaw.startswith(of_files) else f"{options.model}: {flaw}" for flaw in task.flaws(model)]
     return model
 
 
-def _audio(options: Work, task: Task, model: SpeechModel, problems: list[str]) -> AudioRules | None:
+def _audio(options: Work, task: Task, model: SpeechModel, problems: list[Problem]) -> AudioRules | None:
     try:
         return audio_rules(options, task, model)
     except ValueError as error:
@@ -112,21 +113,23 @@ def _audio(options: Work, task: Task, model: SpeechModel, problems: list[str]) -
         return None
 
 
-def _identity(options: Work, problems: list[str]) -> Identity | None:
+def _identity(options: Work, problems: list[Problem]) -> Identity | None:
     """What decides the words: of files that options name, what is in them."""
     contents = {}
     for name, url in options.files.items():
         try:
             contents[name] = f"content {content_hash(url)}"
         except StoreError as error:
-            problems += [] if any(url in told for told in problems) else [f"{name}: {error}"]
+            problems += [] if any(url in str(told) for told in problems) else [named(name, error)]
             return None
     return Identity(options.model, None, weights_hash(Path(fetch(options.model))), {**options.decisive, **contents})
 
 
-def _others(store: Store, identity: Identity) -> list[str]:
+def _others(store: Store, identity: Identity) -> list[Problem]:
     try:
         check_identity(store, identity)
-    except (OutputDiffersError, StoreError) as error:
-        return [str(error)] if not isinstance(error, StoreError) or error.kind != "NotFound" else []
+    except OutputDiffersError as error:
+        return [str(error)]
+    except StoreError as error:
+        return [error] if error.kind != NOT_FOUND else []
     return []

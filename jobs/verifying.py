@@ -16,6 +16,7 @@ from jobs.census import uncounted
 from jobs.exits import FAILED_ROWS, FINE
 from jobs.options import Verify
 from jobs.outcome import standing
+from jobs.finished import unheld
 from jobs.refusals import SetupError
 from jobs.table import aligned
 from pipeline.commit import describe, read_footer
@@ -27,6 +28,7 @@ from pipeline.output import done, generations, plan_name, read_identity, transcr
 from pipeline.planfile import read_plan
 from pipeline.schema import FAILED, OK, STATUSES, TRANSCRIPT
 from pipeline.storage import Store, StoreError
+from pipeline.stores.errors import UNREACHABLE
 
 __all__ = ["Verdict", "Verify", "verify"]
 
@@ -101,7 +103,7 @@ def verify(options: Verify) -> Verdict:
         knock(options.output)
         fingerprint, numbers = read_identity(store).fingerprint, generations(store)
     except StoreError as error:
-        raise SetupError([f"{options.output} holds no output of steno: {error}"]) from error
+        raise SetupError([unheld(options.output, error)]) from error
     verdict, there, planned = Verdict(options.output), set(done(store)), set[str]()
     for number in numbers:
         expected = _Expected(number, fingerprint)
@@ -138,6 +140,8 @@ def _shard(store: Store, shard: str, plan: pa.Table, expected: _Expected, verdic
         with store.open(transcript_name(shard)) as file:
             table = pq.ParquetFile(file, pre_buffer=False).read()
     except (StoreError, pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, StoreError) and error.kind == UNREACHABLE:  # which says nothing about the file
+            raise
         yield f"cannot be read: {error}"
         return
     stamp = footer.stamp

@@ -110,7 +110,9 @@ def carry_out(
             return report
     except LeaseHeldError as error:
         raise OutputHeldError([str(error)]) from error
-    except (OutputDiffersError, PlanError) as error:
+    except PlanError as error:
+        raise SetupError(error.reasons) from error
+    except OutputDiffersError as error:
         raise SetupError([str(error)]) from error
     except UnfitError as error:
         raise SetupError(str(error).splitlines()) from error

@@ -44,14 +44,16 @@ def plan(inputs: Sequence[str], rules: PlanRules = DEFAULT, before: Earlier | No
     What is wrong with the set-up is raised here, before the first one, with every reason at once. What plans `before`
     have named keeps its name.
     """
-    problems = list(_wrong(inputs, rules))
+    problems = list[str | StoreError](_wrong(inputs, rules))
     rules = replace(rules, roots=tuple(_roots(rules, problems)))
     begun: list[Iterator[tuple[str, Row]]] = []
     for written in inputs if rules.format in (None, *FORMATS) else ():
         try:
             begun.extend(_begun(found) for found in look(written, rules))
-        except (UnknownError, StoreError) as problem:
+        except UnknownError as problem:
             problems.append(str(problem))
+        except StoreError as problem:
+            problems.append(problem)
     if problems:
         raise PlanError(problems)
     return shards_of(named(chain.from_iterable(begun), before), rules)
@@ -66,7 +68,7 @@ def _wrong(inputs: Sequence[str], rules: PlanRules) -> Iterator[str]:
         yield f"shard_size {rules.shard_size}: at least one recording makes a shard"
 
 
-def _roots(rules: PlanRules, problems: list[str]) -> Iterator[str]:
+def _roots(rules: PlanRules, problems: list[str | StoreError]) -> Iterator[str]:
     """The folders that manifests may point into, as storage spells them."""
     for root in rules.roots:
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pipeline.inputs.rows import Row
-from pipeline.storage import Entry
+from pipeline.storage import Entry, StoreError
 
 FORMATS = ("audio", "nemo", "parquet", "webdataset", "commonvoice", "librispeech", "kaldi", "lhotse", "shar")
 """What an input can be, as the user names it."""
@@ -59,6 +59,7 @@ Planner: TypeAlias = Callable[[Found], Iterator[tuple[str, Row]]]
 class PlanError(Exception):
     """The inputs cannot be planned: every reason, one per line."""
 
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, reasons: Iterable[str | StoreError]) -> None:
+        self.reasons = tuple(reasons)
+        self.problems = tuple(map(str, self.reasons))
         super().__init__("\n".join(self.problems))

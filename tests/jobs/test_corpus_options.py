@@ -91,7 +91,7 @@ def test_what_is_said_after_planning_would_change_nothing_and_is_told(
     planned(ask(folder))
     store = Store(str(tmp_path / "out"))
     (problem,) = Once(ask(folder, **said)).flaws(store)  # type: ignore[arg-type]
-    assert shown in problem and "a run works off its plan" in problem
+    assert shown in str(problem) and "a run works off its plan" in str(problem)
     assert Once(ask(folder)).flaws(store) == []
 
 
@@ -110,7 +110,7 @@ def test_what_was_said_when_it_was_planned_may_be_said_again_or_left_out(ask: As
 def test_a_root_whose_address_holds_a_password_is_refused(ask: Ask, tmp_path: Path) -> None:
     folder = written(tmp_path / "in", {"a.wav": clip(1)})
     (problem,) = Once(ask(folder, roots=("s3://key:secret@bucket/audio",))).flaws(None)
-    assert problem.startswith("input: roots: ") and "credentials do not belong in an address" in problem
+    assert str(problem).startswith("input: roots: ") and "credentials do not belong in an address" in str(problem)
 
 
 def test_how_shards_are_made_is_as_the_plan_makes_them_and_can_be_set(ask: Ask, tmp_path: Path) -> None:

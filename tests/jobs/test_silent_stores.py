@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from jobs.cli import main
-from jobs.exits import UNUSABLE
+from jobs.exits import UNFINISHED, UNUSABLE
+from pipeline.storage import Entry, Part, StoreError
 from pipeline.stores import s3
+from pipeline.stores.disk import Disk
+from tests.jobs.finished import spoken, write_output
 
 LASR = Path(__file__).parents[2] / "jobs" / "demo" / "checkpoints" / "lasr"
 EVERYWHERE = ("transcribe", "s3://there/in", "-o", "s3://there/out", "-m", "s3://there/model", "--json")
@@ -63,10 +66,10 @@ def hanging(door: socket.socket) -> str:
     return os.environ["AWS_ENDPOINT_URL"]
 
 
-def asked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[list[str], float]:
+def asked(capsys: pytest.CaptureFixture[str], *words: str, code: int = UNFINISHED) -> tuple[list[str], float]:
     """What a command that cannot start complains of, and after how many seconds."""
     began = time.monotonic()
-    assert main(words) == UNUSABLE
+    assert main(words) == code
     took = time.monotonic() - began
     said = capsys.readouterr()
     assert "Traceback" not in said.err
@@ -76,7 +79,7 @@ def asked(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[list[str], f
 def test_a_store_that_is_not_there_is_told_once_and_within_seconds(
     closed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    problems, took = asked(capsys, *EVERYWHERE, "--beam", "0")
+    problems, took = asked(capsys, *EVERYWHERE, "--beam", "0", code=UNUSABLE)
     assert problems == [
         "beam is 0: it must be 1 or more",
         f"output, model, input: cannot reach {closed} to look at s3://there: is the address right, and the server up? "
@@ -115,6 +118,74 @@ def test_so_it_is_by_every_command(words: tuple[str, ...], closed: str, capsys: 
     assert f"cannot reach {closed}" in problems[0] and "(tried 4 times)" in problems[0]
 
 
+def test_a_checkpoint_out_of_reach_is_one_that_may_be_reached_later(
+    closed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems, _ = asked(capsys, "models", "s3://there/model", "--json")
+    assert problems == [
+        "s3://there/model is out of reach: check the network and the store's endpoint (AWS_ENDPOINT_URL)."
+    ]
+
+
+def test_what_else_is_wrong_must_be_mended_whether_or_not_the_store_comes_back(
+    closed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--to", str(tmp_path), "--format", "csv", "--line-letters", "0", "--json")
+    problems, _ = asked(capsys, "export", "s3://there/out", *words, code=UNUSABLE)
+    assert [problem.partition(" ")[0] for problem in problems] == ["line_letters", "cannot"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("report",), ("score",), ("filter",), ("export", "--to", "{}/texts", "--format", "csv"), ("verify",)],
+    ids=lambda words: words[0],
+)
+def test_a_store_that_is_lost_midway_may_be_back_when_it_is_asked_again(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = write_output(tmp_path / "out", [[spoken("a", "one", reference="one")]])
+    look = Disk.part
+
+    def lost(place: Disk, path: str, begin: int, end: int | None, version: str | None) -> Part:
+        if "/transcripts/" in path:
+            raise StoreError("Unreachable", "the store does not answer")
+        return look(place, path, begin, end, version)
+
+    monkeypatch.setattr(Disk, "part", lost)
+    monkeypatch.setattr(Disk, "open", lambda place, path: lost(place, path, 0, None, None))
+    more = [word.format(tmp_path) for word in words[1:]]
+    problems, _ = asked(capsys, words[0], output, *more, "--json")
+    assert problems == ["the store does not answer"]
+
+
+@pytest.mark.parametrize(
+    ("after", "about"), [("jobs.setup.away", "out"), ("jobs.setup.away", "in"), ("jobs.work.claim", "in")]
+)
+def test_a_store_that_answered_and_breaks_before_the_run_begins_may_be_back_too(
+    after: str, about: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, _, name = after.rpartition(".")
+    before, walk = getattr(import_module(module), name), Disk.walk
+
+    def broken(place: Disk, path: str) -> Iterator[Entry]:
+        if path.startswith(str(tmp_path / about)):
+            raise StoreError("StoreFailed", "503: come back later")
+        return walk(place, path)
+
+    def breaking(*told: object) -> object:
+        answer = before(*told)
+        monkeypatch.setattr(Disk, "walk", broken)
+        return answer
+
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.wav").write_bytes(b"sound")
+    monkeypatch.setattr(after, breaking)
+    problems, _ = asked(
+        capsys, "transcribe", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "-m", str(LASR), "--json"
+    )
+    assert len(problems) == 1 and problems[0].endswith("503: come back later")
+
+
 @pytest.mark.s3
 @pytest.mark.parametrize(
     ("variable", "said"),
@@ -134,12 +205,13 @@ def test_wrong_credentials_are_told_as_what_they_are(
     monkeypatch.setenv(variable, "another-than-theirs")
     s3.made.cache_clear()
     words = ("transcribe", str(tmp_path / "nothing"), "-o", f"{rgw}/out", "-m", str(LASR), "--json")
-    problems, _ = asked(capsys, *words)
+    problems, _ = asked(capsys, *words, code=UNUSABLE)
     refused, missing = problems
     assert refused.startswith("output: ") and said in refused
     assert missing.startswith("input: ")
     assert "another-than-theirs" not in str(problems)
-    problems, _ = asked(capsys, "transcribe", f"{rgw}/in", "-o", str(tmp_path / "out"), "-m", f"{rgw}/model", "--json")
+    words = ("transcribe", f"{rgw}/in", "-o", str(tmp_path / "out"), "-m", f"{rgw}/model", "--json")
+    problems, _ = asked(capsys, *words, code=UNUSABLE)
     assert [problem.partition(":")[0] for problem in problems] == ["model", "input"]
     assert said in problems[1]
     assert "these credentials" in problems[0]
