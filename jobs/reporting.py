@@ -63,33 +63,25 @@ def report(options: Reporting) -> Written:
     found = opened(options.output)
     if options.to is not None and (shut := list(closed_file(options.to))):
         raise SetupError(shut)
-    history = runs(found.store)
-    contents = _contents(options, found, history, _chosen(options, history))
+    contents = _contents(options, found, runs(found.store))
     payload = render(contents).encode()
     page = _write(options, found.store, payload)
     return Written(page, contents.findings.rows, len(payload), time.monotonic() - began, found.note)
 
 
-def _chosen(options: Reporting, history: list[Run]) -> Run | None:
-    """The run that is asked for, or the newest one."""
-    if options.run is None:
-        return history[-1] if history else None
-    for run in history:
-        if run.run_id == options.run:
-            return run
-    known = ", ".join(run.run_id for run in history[-10:]) or "none"
-    raise SetupError([f"run {options.run!r} wrote nothing into {options.output}; runs that did: {known}"])
-
-
-def _contents(options: Reporting, output: Finished, history: list[Run], run: Run | None) -> Contents:
+def _contents(options: Reporting, output: Finished, history: list[Run]) -> Contents:
     store, identity = output.store, read_identity(output.store)
+    writers = [run for run in history if run.rows]
+    run = next((run for run in reversed(writers) if options.run in (None, run.run_id)), None)
     found = survey(latest(store, NARROW), options.run)
+    if options.run is not None and run is None and not found.rows:  # one that was killed has rows, and no record
+        known = ", ".join(run.run_id for run in writers[-10:]) or "none"
+        raise SetupError([f"run {options.run!r} wrote nothing into {options.output}; runs that did: {known}"])
     listening = Listening(
         store, rules(str(identity.options.get("channels", "mix"))), options.audio_megabytes * MEGABYTE
     )
     shown = [_shown(row, listening) for row in _chosen_rows(store, found.worst)]
-    scope = "the whole table" if options.run is None else f"written by run {options.run}"
-    return Contents(options.output, scope, output.note, identity, found, history, run, shown)
+    return Contents(options.output, options.run, output.note, identity, found, history, run, shown)
 
 
 def _chosen_rows(store: Store, keys: list[Key]) -> list[Row]:

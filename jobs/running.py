@@ -20,7 +20,7 @@ from jobs.reporting import report
 from jobs.retrying import planned_again
 from jobs.summary import summary
 from jobs.transcription import task as transcription
-from jobs.work import Report, carry_out, new_run_id
+from jobs.work import Report, all_of, carry_out, new_run_id
 from pipeline import log
 from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost
@@ -51,7 +51,7 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
             if manner.dry_run:
                 return _preview(options, task, manner, planning)
             with progress(manner) as watch:
-                done = carry_out(options, task, watch, planning, run_id)
+                done = carry_out(options, task, all_of(watch, course), planning, run_id)
             code = told(done, manner)
     except STOPPED as error:
         course.problems = reasons(error)

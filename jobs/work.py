@@ -12,6 +12,7 @@ from jobs.fitting import fit
 from jobs.forecast import Compared, compared, kept
 from jobs.options import Work
 from jobs.planning import Once, Planning, add
+from jobs.records import before, part
 from jobs.setup import OutputHeldError, Ready, SetupError, asked, buckets, checked
 from pipeline import machines
 from pipeline.course import Course, Sample
@@ -27,9 +28,9 @@ from pipeline.prices import Bill, Prices
 from pipeline.reading import Rules
 from pipeline.reckoning import reckon
 from pipeline.resources import UnfitError
-from pipeline.schema import FAILED, STATUSES
+from pipeline.schema import FAILED
 from pipeline.stitching import Making
-from pipeline.tally import Tally, Told, Watch, per_hour
+from pipeline.tally import Tally, Told, Watch
 from pipeline.tasks import Joint, Task
 
 
@@ -42,7 +43,7 @@ class Report:
     """Whose options `settings` are."""
     output: str
     counts: Mapping[str, int]
-    """Rows of this run by status."""
+    """Rows of this run by status; these, the audio, the time and the cost are those of all its starts."""
     shards: int
     audio_seconds: float
     wall_seconds: float
@@ -101,7 +102,7 @@ def carry_out(
             if known := read_run(store, run_id):  # the same night, done by another while this one was looking
                 return reread(known)
             added = add(planning, store, lease)
-            watches = _each(watch or _unwatched, Told(Meters(run_id)), course)
+            watches = all_of(watch or _unwatched, Told(Meters(run_id)), course)
             tally = _run(options, ready, lease, watches, course.began) if missing_shards(store) else Tally()
             reckon(store, ready.audio.channels)
             report = _report(options, run_id, tally, course, ready)
@@ -148,11 +149,13 @@ def _run(options: Work, ready: Ready, lease: Lease, watch: Watch, began: float) 
             resources,
             Making(options.model, lease.run_id, ready.model.sample_rate, options.written, stitch),
             ready.identity.fingerprint,
-            _each(bill, watch),
+            all_of(bill, watch),
         ).run()
 
 
-def _each(*watches: Watch) -> Watch:
+def all_of(*watches: Watch) -> Watch:
+    """One that calls each of them."""
+
     def all_of_them(tally: Tally) -> None:
         for watch in watches:
             watch(tally)
@@ -176,14 +179,12 @@ def new_run_id() -> str:
 
 
 def _report(options: Work, run_id: str, tally: Tally, course: Course, ready: Ready) -> Report:
+    done = part(tally, course.elapsed, options) + before(ready.store, run_id)
     return Report(
         run_id=run_id,
         job=type(options).__name__,
         output=options.output,
-        counts={status: tally.counts[status] for status in STATUSES},
-        shards=tally.shards,
-        audio_seconds=tally.seconds,
-        wall_seconds=course.elapsed,
+        **asdict(done),
         padding=tally.padding,
         passes=tally.passes,
         storage=ready.storage,
@@ -195,7 +196,6 @@ def _report(options: Work, run_id: str, tally: Tally, course: Course, ready: Rea
         idle_share=tally.idle_share,
         splits=tally.splits,
         retries=tally.retries + tally.repeats,
-        cost=tally.cost if options.prices else None,
-        hourly_cost=per_hour(tally.cost, tally.seconds) if options.prices else None,
+        hourly_cost=done.hourly_cost,
         forecast=compared(kept(ready.store), tally, course.elapsed),
     )

@@ -56,8 +56,8 @@ class Contents:
     """All that a page tells."""
 
     output: str
-    scope: str
-    """The whole table, or a run's part of it."""
+    only: str | None
+    """The id of the run whose rows they are; None for the whole table."""
     note: str
     """That the output is not finished, where it is not."""
     identity: Identity
@@ -67,6 +67,11 @@ class Contents:
     run: Run | None
     """The run whose course is drawn."""
     shown: Sequence[Shown]
+
+    @property
+    def scope(self) -> str:
+        """Which rows they are."""
+        return "the whole table" if self.only is None else f"written by run {self.only}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def render(contents: Contents) -> str:
     """The page as HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                               loader=FileSystemLoader(HERE))  # fmt: skip
-    environment.filters |= {"clock": clock}
+    environment.filters |= {"clock": clock, "money": _money}
     script = (HERE / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
@@ -112,23 +117,29 @@ def render(contents: Contents) -> str:
 
 def _figures(contents: Contents) -> Iterator[Figure]:
     found, run = contents.findings, contents.run
+    of_run = "" if run is None or contents.only else f"; of the newest run, {run.run_id}"
     yield Figure("Rows", f"{found.rows:,}", contents.scope)
     yield Figure("Audio", _amount(found.seconds), f"{found.durations.mean:.1f} s on average")
     if run is not None:
-        yield Figure("Speed", f"{run.speed:,.1f}\u00d7", f"real time, in {clock(run.wall_seconds)}, set-up included")
+        yield Figure("Speed", f"{run.speed:,.1f}\u00d7", f"real time, in {clock(run.wall_seconds)}, set-up included{of_run}")
     if found.error_rate is not None:
         yield Figure("Word error rate", f"{found.error_rate:.1%}", f"{found.words:,} words have a reference")
     if found.confidence.count:
         yield Figure("Confidence", f"{found.confidence.mean:.2f}", "on average, from 0 to 1")
     if run is not None:
         idle = "" if run.idle is None else f"; models waited {run.idle:.0%} of their time"
-        yield Figure("Padding", f"{run.padding:.1%}", f"of what models heard{idle}")
+        yield Figure("Padding", f"{run.padding:.1%}", f"of what models heard{idle}{of_run}")
         if run.cost is not None:
             hourly = per_hour(run.cost, run.audio_seconds) or 0.0
-            cost = f"{run.cost:,.2f}" if run.cost >= 1 else f"{run.cost:.2g}"
-            yield Figure("Cost", cost, f"{hourly:.3g} for an hour of audio, in the given prices' unit")
+            note = f"{hourly:.3g} for an hour of audio, in the given prices' unit{of_run}"
+            yield Figure("Cost", _money(run.cost), note)
     failed = found.counts["failed"]
     yield Figure("Failed", f"{failed:,}", "each row says why" if failed else "nothing", alarm=failed > 0)
+
+
+def _money(cost: float) -> str:
+    """With the digits that say something."""
+    return f"{cost:,.2f}" if cost >= 1 else f"{cost:.2g}"
 
 
 def _amount(seconds: float) -> str:

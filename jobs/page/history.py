@@ -1,9 +1,10 @@
-"""The runs of an output, as their records tell; one of an earlier version may lack what later ones know."""
+"""The runs of an output, as their records tell, also of those that did not come to their end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.output import begun, read_runs
+from jobs.records import number, records, told
+from pipeline.output import DONE, begun
 from pipeline.storage import Store
 
 FEWEST = 3
@@ -23,6 +24,8 @@ class Run:
     padding: float
     passes: int
     readers: int
+    ended: str
+    """How: `done`, or what `jobs.ending` calls it."""
     cost: float | None
     """In the unit of the prices that were given."""
     course: tuple[Mapping[str, float], ...]
@@ -47,27 +50,23 @@ class Run:
 
 
 def runs(store: Store) -> list[Run]:
-    """Every run that did something, oldest first."""
-    found = [_run(record) for record in read_runs(store)]
-    return sorted((run for run in found if run.rows), key=lambda run: (run.began, run.run_id))
+    """Every run that did something, or cost something, oldest first."""
+    found = [_run(record) for record in records(store)]
+    return sorted((run for run in found if run.rows or run.cost), key=lambda run: (run.began, run.run_id))
 
 
 def _run(record: Mapping[str, object]) -> Run:
-    counts, course = record.get("counts"), record.get("course")
+    done, course = told(record), record.get("course")
     return Run(
         run_id=str(record["run_id"]),
         began=begun(record)[:16].replace("T", " "),
-        rows=sum(counts.values()) if isinstance(counts, dict) else 0,
-        audio_seconds=_number(record, "audio_seconds"),
-        wall_seconds=_number(record, "wall_seconds"),
-        padding=_number(record, "padding"),
-        passes=int(_number(record, "passes")),
-        readers=int(_number(record, "readers")),
-        cost=None if record.get("cost") is None else _number(record, "cost"),
+        rows=sum(done.counts.values()),
+        audio_seconds=done.audio_seconds,
+        wall_seconds=done.wall_seconds,
+        padding=number(record, "padding"),
+        passes=int(number(record, "passes")),
+        readers=int(number(record, "readers")),
+        ended=str(record.get("ended", DONE)),
+        cost=done.cost,
         course=tuple(course) if isinstance(course, list) else (),
     )
-
-
-def _number(record: Mapping[str, object], name: str) -> float:
-    value = record.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0

@@ -12,8 +12,11 @@ from jobs.cli import main
 from jobs.demo.__main__ import CORPUS, MODEL
 from jobs.exits import BROKEN, FAILED_ROWS, FINE, HELD, INTERRUPTED, UNFINISHED, UNUSABLE
 from jobs.options import Retry
+from jobs.options_looking import Reporting
 from jobs.page.history import runs
+from jobs.reporting import report
 from jobs.retrying import planned_again
+from pipeline import machines
 from pipeline.lease import Lease
 from pipeline.output import read_runs
 from pipeline.passes import OutageError, Passes
@@ -81,6 +84,38 @@ def test_a_run_that_is_stopped_or_breaks_leaves_a_record_that_the_next_replaces(
     assert main(["retry", str(tmp_path / "out")]) == UNUSABLE, "no run has come to its end"
     assert main(asked) == FAILED_ROWS
     assert records(tmp_path) == [(name, "done", FAILED_ROWS)]
+
+
+def test_a_night_that_was_stopped_has_a_page_and_the_next_start_adds_to_what_it_did_and_cost(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked += ["--shard-size", "1", "--price", "cpu=3600"]
+    monkeypatch.setattr(machines, "nodes", lambda: [("cpu",)])
+    commit, committed = Passes._commit, list[object]()
+
+    def stopped(passes: Passes, *told: object) -> None:
+        if committed:
+            raise KeyboardInterrupt
+        committed.append(told)
+        commit(passes, *told)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as stop:
+        stop.setattr(Passes, "_commit", stopped)
+        assert main(asked) == INTERRUPTED
+    (path,) = (tmp_path / "out" / "runs").glob("*.json")
+    first = json.loads(path.read_text())
+    assert (first["counts"]["ok"], sum(first["counts"].values()), first["shards"]) == (1, 1, 1)
+    assert first["audio_seconds"] > 1 and 0 < first["cost"] <= first["wall_seconds"]
+    assert first["hourly_cost"] == pytest.approx(3600 * first["cost"] / first["audio_seconds"])
+    told = report(Reporting(str(tmp_path / "out"), run=path.stem))
+    assert told.rows == 1 and f"{path.stem}</code> interrupted" in Path(told.page).read_text()
+
+    assert main(asked) == FAILED_ROWS
+    last = json.loads(path.read_text())
+    assert last["counts"] == {"ok": 1, "empty": 0, "skipped": 0, "failed": 1} and last["shards"] == 2
+    assert last["cost"] > first["cost"] and last["wall_seconds"] > first["wall_seconds"]
+    assert last["hourly_cost"] == pytest.approx(3600 * last["cost"] / last["audio_seconds"])
+    assert report(Reporting(str(tmp_path / "out"), run=path.stem)).rows == 2
 
 
 def test_the_last_run_is_the_one_that_was_started_last_whatever_its_date(asked: list[str], tmp_path: Path) -> None:

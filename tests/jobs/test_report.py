@@ -69,8 +69,8 @@ def test_the_figures_are_the_tables(output: str) -> None:
     assert "3 ok 0 empty 0 skipped 1 failed" in said
     assert "Word error rate 25.0% 4 words have a reference" in said
     assert "Confidence 0.56 on average" in said
-    assert "Speed 22.5× real time" in said
-    assert "Padding 10.0% of what models heard; models waited 25% of their time" in said
+    assert f"Speed 22.5× real time, in 20 s, set-up included; of the newest run, {RUN}" in said
+    assert f"Padding 10.0% of what models heard; models waited 25% of their time; of the newest run, {RUN}" in said
     assert "Truncated failed audio 1" in said and "it breaks off" in said
 
 
@@ -91,7 +91,27 @@ def test_the_charts_are_those_of_the_run_and_of_its_rows(output: str) -> None:
 @pytest.mark.parametrize(("cost", "said"), [(12.5, "12.50 100"), (0.00025, "0.00025 0.002"), (0.0, "0 0")])
 def test_a_run_that_knows_prices_says_what_it_cost(cost: float, said: str, output: str) -> None:
     record_run(Store(output), RUN, {**record({"ok": 3, "failed": 1}), "cost": cost})
-    assert f"Cost {said} for an hour of audio, in the given prices' unit" in unescape(plain(page(output)))
+    assert f"Cost {said} for an hour of audio, in the given prices' unit; of the n" in unescape(plain(page(output)))
+
+
+def test_the_runs_are_listed_with_what_they_cost_together(output: str) -> None:
+    assert "cost" not in plain(page(output))
+    stopped, loading, free = (f"2026010{day}T000000Z-stopped" for day in (3, 2, 1))
+    wrote = {"counts": {"ok": 1}, "audio_seconds": 60.0, "wall_seconds": 6.0}
+    for name, more in ((stopped, {**wrote, "cost": 1.5}), (loading, {"cost": 1.5}), (free, wrote), ("held", {})):
+        record_run(Store(output), name, {"run_id": name, "ended": "interrupted", **more})
+    record_run(Store(output), RUN, {**record({"ok": 3, "failed": 1}), "cost": 1250.0})
+    html = page(output)
+    listed = [plain(line).split() for line in html.splitlines() if "<td><code>" in line]
+    assert [(line[0], line[-1]) for line in listed] == [
+        (stopped, "1.50"),
+        (RUN, "1,250.00"),
+        (loading, "1.50"),
+        (free, "–"),
+    ]
+    assert ["interrupted" in line for line in listed] == [True, False, True, True]
+    assert "all runs 1,253.00" in plain(html)
+    assert f"of the newest run, {stopped}" in plain(html)
 
 
 def test_the_worst_are_shown_worst_first_with_what_was_said(output: str) -> None:
@@ -154,7 +174,13 @@ def test_one_run_is_reported_beside_its_record(output: str, capsys: pytest.Captu
     told = json.loads(capsys.readouterr().out)
     assert told["page"] == f"{output}/runs/{RUN}.html"
     assert told["rows"] == 4
-    assert f"written by run {RUN}" in Path(told["page"]).read_text()
+    html = Path(told["page"]).read_text()
+    assert f"written by run {RUN}" in html and "the newest run" not in html
+
+
+def test_rows_of_a_run_that_left_no_record_can_be_shown(tmp_path: Path) -> None:
+    killed = unfinished(tmp_path / "out", [[spoken("a", "one"), spoken("b", "two")]])
+    assert report(Reporting(killed, run="run")).rows == 2
 
 
 def test_what_cannot_be_reported_is_told(output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
