@@ -1,7 +1,8 @@
 """Charts as SVG that takes its colours and its letters from the page around it.
 
 matplotlib writes colours as numbers: each role has a number of its own here, which is then replaced by a CSS variable,
-so that one drawing is right in light and in dark. No text of the user's ever enters a drawing.
+so that one drawing is right in light and in dark. No text of the user's ever enters a drawing. Who cannot see one is
+told in a line what it shows.
 """
 
 import io
@@ -15,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from matplotlib.typing import RcKeyType
+from markupsafe import escape
 
 from jobs.page.bins import Bins, Floats, Trust
 
@@ -56,7 +58,7 @@ def speed_chart(seconds: Floats, speed: Floats) -> str:
         axes.set_ylim(0, max(1.0, 1.15 * float(speed.max())))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.3g}\u00d7"))
         _time(axes, seconds)
-        return done()
+        return done(f"from {speed.min():,.3g} to {speed.max():,.3g} times real time")
 
 
 def idle_chart(seconds: Floats, models: Floats, readers: Floats) -> str:
@@ -68,7 +70,8 @@ def idle_chart(seconds: Floats, models: Floats, readers: Floats) -> str:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, handlelength=1.8, borderaxespad=0.0)
         _time(axes, seconds)
-        return done()
+        spans = [f"{part.min():.0%} to {part.max():.0%}" for part in (models, readers)]
+        return done(f"models waited {spans[0]} of their time, readers {spans[1]}")
 
 
 def durations_chart(bins: Bins) -> str:
@@ -98,7 +101,7 @@ def trust_chart(trust: Trust) -> str:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}"))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
         axes.legend(loc="upper left", handlelength=1.8, borderaxespad=0.2)
-        return done()
+        return done(", ".join(f"{part:.0%} right at {said:.2f}" for part, said in zip(right, sure, strict=True)))
 
 
 def _bars(name: str, bins: Bins, told: Callable[[int], str], shift: float) -> str:
@@ -113,7 +116,8 @@ def _bars(name: str, bins: Bins, told: Callable[[int], str], shift: float) -> st
         places = range(0, last, max(1, -(-last // 9)))
         axes.set_xticks([place + shift for place in places], [told(used.start + place) for place in places])
         axes.set_xlim(-0.3, max(len(counts), 6))
-        return done()
+        first, top, end = (told(used.start + int(place)) for place in (0, counts.argmax(), len(counts) - 1))
+        return done(f"bars from {first} to {end}, the highest at {top}: {counts.max():,}")
 
 
 def _short_seconds(value: float) -> str:
@@ -133,15 +137,15 @@ def _time(axes: Axes, seconds: Floats) -> None:
 
 
 @contextmanager
-def _drawing(name: str) -> Iterator[tuple[Axes, Callable[[], str]]]:
+def _drawing(name: str) -> Iterator[tuple[Axes, Callable[[str], str]]]:
     with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         axes = figure.subplots()
-        yield axes, lambda: _svg(figure, name)
+        yield axes, lambda says: _svg(figure, name, says)
 
 
-def _svg(figure: Figure, name: str) -> str:
-    """The drawing without its prologue, with ids that no other drawing of the page has."""
+def _svg(figure: Figure, name: str, says: str) -> str:
+    """The drawing without its prologue, with ids that no other drawing of the page has, and what it says."""
     sink = io.StringIO()
     figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = sink.getvalue()
@@ -150,7 +154,8 @@ def _svg(figure: Figure, name: str) -> str:
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", svg)
     for number, variable in ROLES.items():
         svg = svg.replace(number, variable)
-    return re.sub(r'<svg [^>]*?(viewBox="[^"]+")[^>]*>', r'<svg \1 aria-hidden="true">', svg, count=1)
+    head = rf'<svg \1 role="img" aria-label="{escape(says)}">'
+    return re.sub(r'<svg [^>]*?(viewBox="[^"]+")[^>]*>', head, svg, count=1)
 
 
 def steps(course: Sequence[Mapping[str, float]], most: int = 40) -> tuple[Floats, dict[str, Floats]]:

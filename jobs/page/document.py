@@ -69,6 +69,11 @@ class Contents:
     shown: Sequence[Shown]
 
     @property
+    def audible(self) -> bool:
+        """Whether anything can be played."""
+        return any(one.sound.source for one in self.shown)
+
+    @property
     def scope(self) -> str:
         """Which rows they are."""
         return "the whole table" if self.only is None else f"written by run {self.only}"

@@ -49,7 +49,7 @@ class Troubles:
 class Findings:
     """What was found."""
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(STATUSES, 0)))
     """Rows by status."""
     seconds: float = 0.0
     """Of audio."""
@@ -103,7 +103,6 @@ def numbers(table: pa.Table, column: str) -> npt.NDArray[np.float64]:
 
 
 def _count(table: pa.Table, found: Findings) -> None:
-    found.counts.update(dict.fromkeys(STATUSES, 0))
     found.counts.update(table["status"].to_pylist())
     seconds, wer = numbers(table, "seconds"), numbers(table, "wer")
     found.seconds += float(np.nansum(seconds))

@@ -41,7 +41,10 @@ for (const recording of document.querySelectorAll(".recording")) {
 for (const table of document.querySelectorAll(".sortable")) {
   const body = table.tBodies[0];
   table.querySelectorAll("th").forEach((header, column) => {
-    header.tabIndex = 0;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...header.childNodes);
+    header.append(button);
     const value = (row) => row.cells[column].dataset.by ?? row.cells[column].textContent.trim();
     const sort = () => {
       const down = header.getAttribute("aria-sort") === "ascending";
@@ -51,6 +54,5 @@ for (const table of document.querySelectorAll(".sortable")) {
       body.append(...(down ? rows.reverse() : rows));
     };
     header.addEventListener("click", sort);
-    header.addEventListener("keydown", (event) => event.key === "Enter" && sort());
   });
 }

@@ -10,6 +10,8 @@ import soundfile
 
 from jobs import Reporting, report
 from tests.browser import Page, browser, chromium
+from tests.jobs.finished import spoken
+from tests.jobs.finished import write_output as finished
 from tests.jobs.outputs import words, write_output
 
 pytestmark = pytest.mark.browser
@@ -47,6 +49,13 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }  # fmt: skip
     output = write_output(folder / "out", [folder / "in"], rows, {"channels": "mix", "note": HOSTILE})
     return Path(report(Reporting(output)).page)
+
+
+@pytest.fixture(scope="module")
+def silent(html: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without audio."""
+    page = tmp_path_factory.mktemp("silent") / "page.html"
+    return Path(report(Reporting(str(html.parent), to=str(page), audio_megabytes=0)).page)
 
 
 @pytest.mark.parametrize("width", [1400, 820, 390, 320])
@@ -104,6 +113,48 @@ def test_a_word_of_a_long_recording_plays_where_it_is_in_the_part_that_is_shown(
     assert str(tab.value(f"{long}.querySelector('.lead').textContent")).startswith("From 1 min 10 s to 2 min 10 s")
 
 
+def test_what_can_be_played_has_a_name_and_what_cannot_is_no_button(tab: Page, html: Path, silent: Path) -> None:
+    buttons, promised = "document.querySelectorAll('.recording button').length", "A click on a word plays from there."
+    tab.open(html, 1400)
+    names = tab.value("[...document.querySelectorAll('audio')].map((audio) => audio.ariaLabel)")
+    assert names == ["in/short.flac", "in/long.flac"]
+    played, spots = tab.value(buttons), tab.value("document.querySelectorAll('.spot').length")
+    assert played == spots and promised in str(tab.value("document.body.textContent"))
+    tab.open(silent, 1400)
+    assert tab.value("document.querySelectorAll('.spot').length") == spots
+    assert tab.value(buttons) == tab.value("document.querySelectorAll('audio').length") == 0
+    assert promised not in str(tab.value("document.body.textContent"))
+    cursors = tab.value("[...document.querySelectorAll('.spot, .word')].map((word) => getComputedStyle(word).cursor)")
+    assert isinstance(cursors, list) and "pointer" not in cursors
+
+
+def test_a_drawing_says_what_it_shows(tab: Page, html: Path) -> None:
+    tab.open(html, 1400)
+    drawn = "[...document.querySelectorAll('figure svg')].map((svg) => `${svg.role}: ${svg.ariaLabel}`)"
+    told = tab.value(drawn)
+    assert isinstance(told, list) and told[:3] == [
+        "img: from 30 to 30 times real time",
+        "img: models waited 25% to 25% of their time, readers 50% to 50%",
+        "img: bars from 4 s to 2 min, the highest at 4 s: 1",
+    ]
+    assert all(len(each) > len("img: ") for each in told)
+
+
+@pytest.mark.parametrize("count", [0, 1, 10_000])
+def test_a_page_is_whole_however_many_rows_there_are(count: int, tab: Page, tmp_path: Path) -> None:
+    rows = [spoken(f"call-{number}", "one two", confidence=number % 100 / 100) for number in range(count)]
+    page = Path(report(Reporting(finished(tmp_path / "out", [rows]))).page)
+    assert page.stat().st_size < 1_000_000
+    tab.events.clear()
+    tab.open(page, 390)
+    assert tab.value("document.querySelector('.figure .value').textContent") == f"{count:,}"
+    legend = "[...document.querySelectorAll('.legend:not(.bands) span')].map((part) => part.textContent)"
+    assert tab.value(legend) == [f"{count:,} ok", "0 empty", "0 skipped", "0 failed"]
+    assert tab.value("document.querySelectorAll('.recording').length") == min(count, 10)
+    assert tab.value("document.documentElement.scrollWidth") == 390
+    assert tab.told("Runtime.exceptionThrown") == tab.told("Log.entryAdded") == []
+
+
 def test_words_have_the_colours_of_their_confidence(tab: Page, html: Path) -> None:
     tab.open(html, 1400)
     colours = tab.value("[...document.querySelectorAll('.recording')[0].querySelectorAll('.spot i')]"
@@ -140,6 +191,13 @@ def test_a_table_is_sorted_by_a_click_on_its_head(tab: Page, html: Path) -> None
     assert tab.value(cells) == ["3", "99"]
     tab.value("document.querySelectorAll('.sortable th')[2].click()")
     assert tab.value(cells) == ["99", "3"]
+    tab.value("document.querySelectorAll('.sortable th')[2].querySelector('button').focus()")
+    for key, order in ((" ", ["3", "99"]), ("\r", ["99", "3"])):
+        for kind in ("keyDown", "keyUp"):
+            told = {"key": "Enter" if key == "\r" else key, "text": key, "windowsVirtualKeyCode": ord(key)}
+            tab.ask("Input.dispatchKeyEvent", type=kind, **told)
+        assert tab.value(cells) == order
+    assert tab.value("document.querySelectorAll('.sortable th')[2].ariaSort") == "descending"
 
 
 def luminance(colour: str) -> float:
