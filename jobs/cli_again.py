@@ -25,8 +25,8 @@ def retry_failures(
 ) -> int:
     """Try again what failed: an object that was missing, a store that was down, a decoder that is mended.
 
-    The model and the options are those of the output's last run. Of a tar or a Parquet file with failures, everything
-    is read again.
+    The model and the options are those of the output's last run; where it runs now, and with how many models, is said
+    anew. Of a tar or a Parquet file with failures, everything is read again.
     """
     from jobs import running
 

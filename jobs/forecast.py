@@ -53,6 +53,8 @@ class Forecast:
     """Whether prices were given, and none for the machines that were reckoned with."""
     times_heard: float = 1.0
     """Seconds that models will hear for each of the audio's: channels that are read apart, pieces that overlap."""
+    sized: bool = True
+    """Whether it is known how many models there will be."""
 
     @property
     def heard_seconds(self) -> float:
@@ -70,7 +72,10 @@ class Forecast:
         yield "forecast", f"{clock(self.audio_seconds)} of audio{_margin(self.audio_error)}"
         if self.times_heard > OFTEN:
             yield "", f"{clock(self.heard_seconds)} for models to hear: channels are read apart, or pieces overlap"
-        yield "", f"{clock(self.wall_seconds)} with {_models(self.models)}{_margin(self.wall_error)}"
+        margin = _margin(self.wall_error) if self.sized else ""
+        yield "", f"{clock(self.wall_seconds)} with {_models(self.models)}{margin}"
+        if not self.sized:
+            yield "", "how many the cluster has room for is not known here: --pool says with how many to reckon"
         if self.cost is not None:
             yield (
                 "",

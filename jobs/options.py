@@ -67,8 +67,6 @@ class Work(Machines, Audio, Corpus):
     """Where long recordings are cut: `quiet`, `silero`, or `none`."""
     dtype: str = "float32"
     """`float32` or `bfloat16`."""
-    device: str = "auto"
-    """`cpu`, `cuda`, or `auto`: GPUs where the cluster has any that torch can use."""
     window: int = 1024
     """Segments that are sorted together into batches."""
     window_bytes: int = 256 << 20
@@ -101,7 +99,7 @@ class Work(Machines, Audio, Corpus):
             if (value := getattr(self, name)) not in known:
                 yield f"{name} is {value!r}: it must be {', '.join(known[:-1])} or {known[-1]}"
         for url in self.read_from:
-            if url.lower().startswith("memory://") and self.address not in (None, "local"):
+            if url.lower().startswith("memory://") and self.elsewhere:
                 yield f"{url} is memory of this process, and a cluster's nodes do not see it: name a bucket"
         if self.device == "cuda" and self.model_gpus == 0:
             yield "model_gpus is 0 and device is 'cuda': a model on a GPU needs some of one"
@@ -211,17 +209,18 @@ def plain(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Retry:
+class Failures:
     """What to try again."""
 
     output: str
-    """The folder or URL that a job wrote. Model and options are those of its last run."""
+    """The folder or URL that a job wrote. Model and options are those of its last run, but for the machines."""
     _: KW_ONLY
     errors: Annotated[tuple[str, ...], MANY] = ()
     """Only rows that failed with these classes, as NotFound; without it, all that failed."""
     model: Annotated[str | None, Parameter(alias="-m")] = None
     """Where the same checkpoint lies now, if it was moved."""
-    address: str | None = None
-    """A Ray cluster to run on; without it, one is started on this machine."""
-    cpus: int | None = None
-    """Cores of this machine to use; without it, all."""
+
+
+@dataclass(frozen=True)
+class Retry(Machines, Failures):
+    """What to try again, and where."""

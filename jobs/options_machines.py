@@ -21,6 +21,8 @@ class Machines:
     """A Ray cluster to run on; without it, one is started on this machine."""
     cpus: Annotated[int | None, MACHINES] = None
     """Cores of this machine to use; without it, all."""
+    device: Annotated[str, MACHINES] = "auto"
+    """`cpu`, `cuda`, or `auto`: GPUs where the cluster has any that torch can use."""
     pool: Annotated[str | None, MACHINES] = None
     """Models that hear at once: `2`, or `1-8` to grow and shrink with the nodes and the work; without it, one on each
     GPU, or one for every core that has the memory for it."""
@@ -47,6 +49,11 @@ class Machines:
     `ray start --metrics-export-port` says it of a node."""
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether it runs on a cluster that is there already, and not on one of this machine alone."""
+        return self.address not in (None, "local")
+
+    @property
     def bounds(self) -> tuple[int, int] | None:
         """The fewest and the most models, where they are given."""
         found = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?", self.pool or "")
@@ -64,7 +71,7 @@ class Machines:
             yield f"pool is {self.pool!r}: it must be a number of models, as in 2, or two bounds, as in 1-8"
         if self.metrics_port is not None and not 0 < self.metrics_port < 1 << 16:
             yield f"metrics_port is {self.metrics_port}: it must be a port, 1 to 65535"
-        elif self.metrics_port is not None and self.address not in (None, "local"):
+        elif self.metrics_port is not None and self.elsewhere:
             yield f"metrics_port is {self.metrics_port}: the nodes of {self.address} have ports of their own already"
         for written in self.price:
             if PRICE.fullmatch(written) is None:

@@ -3,6 +3,7 @@
 All that is written is a probe of the output, and the forecast, which the run is then held against.
 """
 
+import math
 import os
 import tempfile
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from pipeline.log import STEP, tell
 from pipeline.output import done, generations, plan_name
 from pipeline.planfile import Planned, read_plan, write_plan
 from pipeline.prices import CPU, GPU, Prices
-from pipeline.resources import Asked, Resources, UnfitError
+from pipeline.resources import Asked, Offers, Resources, UnfitError
 from pipeline.resources import resources as resources_of
 from pipeline.storage import Store
 from pipeline.tasks import Task
@@ -108,9 +109,9 @@ def _gone(planning: Planning, store: Store) -> int:
 
 def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     """What the rest takes, by a sample that is read and heard here."""
-    here = {"CPU": _cores(options), "GPU": float(torch.cuda.device_count())}
+    there = _machines(options)
     try:
-        resources = resources_of([here], _asked(options))
+        resources = resources_of(there, _asked(options))
     except UnfitError as error:
         raise SetupError(str(error).splitlines()) from error
     patience = options.model_patience_seconds
@@ -122,10 +123,10 @@ def _forecast(options: Work, ready: Ready, survey: Survey) -> Forecast:
     large = replace(buckets(options, resources), parts=1)  # as those of a full window are
     found = measured(survey.sample, ready.audio, large, where)
     torch.set_num_threads(before)
-    hourly = _hourly(options, resources)
-    away = options.address is not None
-    told = foretold(survey, found, resources, hourly, elsewhere=away, fitted=_fitted(ready))
-    return replace(told, unpriced=bool(options.prices) and hourly is None)
+    hourly = _hourly(options, resources, len(there))
+    told = foretold(survey, found, resources, hourly, elsewhere=options.elsewhere, fitted=_fitted(ready))
+    sized = not options.elsewhere or options.bounds is not None
+    return replace(told, unpriced=bool(options.prices) and hourly is None, sized=sized)
 
 
 def _fitted(ready: Ready) -> float:
@@ -134,19 +135,28 @@ def _fitted(ready: Ready) -> float:
     return 60 * task.sample.minutes if isinstance(task, Clusters) and not task.fitted(ready.store) else 0.0
 
 
-def _hourly(options: Work, resources: Resources) -> float | None:
-    """What the machines of the whole pool cost an hour; None where no price is for their kind.
+def _machines(options: Work) -> Offers:
+    """This one; or of a cluster as many as the pool fills, and one without a pool.
 
     Of a cluster nothing is known but how many models there shall be: its machines are taken to be of this one's kind,
-    with a model on each core or GPU, one GPU a machine, and a head beside them, which is a machine without a GPU.
+    with what is asked for, a model on each core, or one GPU a machine.
     """
-    prices, models = Prices(options.prices), resources.listeners[1]
-    there = bool(resources.listener_gpus) or (options.address is not None and options.device == "cuda")
-    machine, head = prices.of((GPU if there else CPU,)), prices.of((CPU,)) or 0.0
-    if machine is None or options.address is None:
-        return machine
-    each = 1 if there else max(1, int(_cores(options)))
-    return head + machine * -(-models // each)
+    cores = _cores(options)
+    if not options.elsewhere:
+        return [{"CPU": cores, "GPU": float(torch.cuda.device_count())}]
+    cores = max(cores, options.model_cpus or 0.0, options.reader_cpus or 0.0)
+    models, each = options.bounds[1] if options.bounds else 1, _asked(options).each
+    if not each:
+        return [{"CPU": cores}] * math.ceil(models / max(1, int(cores / (options.model_cpus or 1.0))))
+    count = math.ceil(models * each if each > 1 else models / int(1 / each))
+    return [{"CPU": cores, "GPU": max(1.0, each)}] * count
+
+
+def _hourly(options: Work, resources: Resources, count: int) -> float | None:
+    """What so many machines cost an hour, and a head beside them in a cluster; None where no price is for their kind."""
+    prices = Prices(options.prices)
+    machine, head = prices.of((GPU if resources.listener_gpus else CPU,)), prices.of((CPU,)) or 0.0
+    return machine if machine is None or not options.elsewhere else head + machine * count
 
 
 def _cores(options: Work) -> float:
@@ -154,6 +164,7 @@ def _cores(options: Work) -> float:
 
 
 def _asked(options: Work) -> Asked:
-    """Of this machine, which may be another than the run will have."""
+    """What a run asks for; the device is this machine's, which may be another than the run will have."""
     device = "cuda" if options.device != "cpu" and torch.cuda.is_available() else "cpu"
-    return Asked(device, options.bounds) if options.address else replace(asked(options), device=device)
+    gpus = 1.0 if options.elsewhere and options.device == "cuda" and options.model_gpus is None else options.model_gpus
+    return replace(asked(options), device=device, model_gpus=gpus)

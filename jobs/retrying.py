@@ -10,6 +10,7 @@ from jobs.embedding import task as embedding
 from jobs.labelling import task as labelling
 from jobs.options import Retry, Transcribe, Work
 from jobs.options_heads import Align, Embed, Label, Units
+from jobs.options_machines import Machines
 from jobs.planning import Again
 from jobs.refusals import SetupError, named
 from jobs.transcription import task as transcription
@@ -58,9 +59,8 @@ def _last(options: Retry) -> Work:
         raise SetupError([f"no run of {options.output} has come to its end: run its job again first"])
     last = max(records, key=begun)
     work = _options(str(last["job"]), cast("dict[str, object]", last["settings"]))
-    return replace(
-        work, output=options.output, model=options.model or work.model, address=options.address, cpus=options.cpus
-    )
+    where = {field.name: getattr(options, field.name) for field in fields(Machines)}
+    return replace(work, output=options.output, model=options.model or work.model, **where)
 
 
 def _options(job: str, settings: Mapping[str, object]) -> Work:

@@ -92,7 +92,7 @@ def _output(url: str, problems: list[Problem]) -> tuple[Store | None, str]:
 
 
 def _model(options: Work, task: Task, problems: list[Problem]) -> SpeechModel | None:
-    if options.device == "cuda" and not torch.cuda.is_available() and options.address is None:
+    if options.device == "cuda" and not torch.cuda.is_available() and not options.elsewhere:
         problems.append("device is 'cuda', and this machine has no CUDA device that torch can use")
     dtype = options.dtype if options.dtype in DTYPES else DTYPES[0]
     try:

@@ -1,6 +1,8 @@
 """A sample is extrapolated to the whole, says how sure it is, and is held against what came."""
 
 import json
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -294,6 +296,12 @@ def head() -> Iterator[str]:
         (("--price", "gpu=2.5", "--address", HEAD, "--pool", "1-8", "--device", "cuda"), 8 * 2.5),
         (("--price", "gpu=2.5", "cpu=1", "--address", HEAD, "--pool", "1-8", "--device", "cuda"), 8 * 2.5 + 1),
         (("--price", "cpu=1", "--address", HEAD, "--pool", "8"), 1 + 8 / 2),
+        (("--price", "cpu=1", "--address", HEAD, "--pool", "8", "--model-cpus", "2"), 1 + 8),
+        (("--price", "cpu=1", "--address", HEAD, "--pool", "3", "--model-cpus", "4"), 1 + 3),
+        (("--price", "gpu=2.5", "--address", HEAD, "--pool", "8", "--model-gpus", "0.5"), 4 * 2.5),
+        (("--price", "gpu=2.5", "--address", HEAD, "--pool", "5", "--model-gpus", "0.6"), 5 * 2.5),
+        (("--price", "gpu=2.5", "--address", HEAD, "--pool", "3", "--model-gpus", "2"), 6 * 2.5),
+        (("--price", "gpu=2.5", "--address", HEAD, "--model-gpus", "0.5"), 2.5),
     ],
 )
 def test_every_machine_of_the_pool_is_paid_for(
@@ -302,11 +310,13 @@ def test_every_machine_of_the_pool_is_paid_for(
     head: str,
     corpus: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     prices = [word for word in words if "=" in word]
     more = [head if word == HEAD else word for word in words if "=" not in word and word != "--price"]
-    asked = ["transcribe", str(corpus), "-o", str(tmp_path / "out"), "-m", str(MODEL), "--dry-run", "--cpus", "2"]
+    asked = ["transcribe", str(corpus), "-o", str(tmp_path / "out"), "-m", str(MODEL), "--dry-run"]
     asked += [*more, *(part for price in prices for part in ("--price", price))]
     assert main([*asked, "--json"]) == FINE
     told = json.loads(capsys.readouterr().out)["forecast"]
@@ -314,6 +324,29 @@ def test_every_machine_of_the_pool_is_paid_for(
     found = None if told["cost"] is None else 3600 * told["cost"] / told["wall_seconds"]
     assert found == (None if hourly is None else pytest.approx(hourly))
     assert ("what it costs is unknown" in str(list(Forecast(**told).rows()))) == (hourly is None)
+
+
+def test_a_cluster_is_reckoned_with_as_it_is_asked_for_and_one_of_unknown_size_is_told(
+    head: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reckoned: list[Resources] = []
+
+    def noted(survey: Survey, found: Measured, resources: Resources, *told: float, **more: bool) -> Forecast:
+        reckoned.append(resources)
+        return foretold(survey, found, resources, *told, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("jobs.preview.foretold", noted)
+    asked = ["transcribe", str(corpus), "-o", str(tmp_path / "out"), "-m", str(MODEL), "--dry-run", "--address", head]
+    sizes = ("--readers", "7", "--reader-cpus", "1.5", "--model-cpus", "2")
+    assert main([*asked, *sizes, "--pool", "1-8"]) == FINE
+    sized = capsys.readouterr().out
+    assert (reckoned[0].readers, reckoned[0].reader_cpus, reckoned[0].listener_threads) == (7, 1.5, 2)
+    assert reckoned[0].listeners == (1, 8)
+    assert "with 8 models, give or take" in sized and "--pool" not in sized
+    assert main(asked) == FINE
+    unsized = capsys.readouterr().out
+    assert re.search(r" with \d+ models?$", unsized, re.MULTILINE)
+    assert "how many the cluster has room for is not known here: --pool says" in unsized
 
 
 @pytest.mark.ray
