@@ -4,7 +4,7 @@ Nothing heavy is imported here, so that `--help` is quick.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from datetime import datetime
 from itertools import takewhile
 from math import inf
@@ -89,9 +89,15 @@ class Work(Machines, Audio, Corpus):
         """The language of the texts, where it is known."""
         return None
 
+    @property
+    def idle(self) -> Mapping[str, str]:
+        """The options that would change nothing beside the others, and why."""
+        return {"cpus": f"they are this machine's, and the work is done at {self.address}"} if self.elsewhere else {}
+
     def flaws(self) -> list[str]:
         """Every value that cannot be meant, in a sentence each."""
-        return [*self._names(), *self._numbers(), *self._corpus(), *self._audio(), *self._machines()]
+        own = (*self._names(), *self._numbers(), *self._corpus(), *self._audio(), *self._machines())
+        return [*own, *self._idle()]
 
     def _names(self) -> Iterator[str]:
         choices = {"channels": CHANNELS, "cut": CUTS, "dtype": DTYPES, "device": DEVICES}
@@ -110,6 +116,12 @@ class Work(Machines, Audio, Corpus):
                 yield f"{name} is {value}: it must be 1 or more"
         if self.batch_seconds is not None and not self.batch_seconds > 0:
             yield f"batch_seconds is {self.batch_seconds}: it must be more than 0"
+
+    def _idle(self) -> Iterator[str]:
+        usual = {field.name: field.default for field in fields(self)}
+        for name, why in self.idle.items():
+            if (value := getattr(self, name)) != usual[name]:
+                yield f"{name} is {value!r}: {why}"
 
 
 @dataclass(frozen=True)
@@ -155,6 +167,13 @@ class Transcribe(Work):
     def files(self) -> Mapping[str, str]:
         """The language model."""
         return {} if self.lm is None else {"lm": self.lm}
+
+    @property
+    def idle(self) -> Mapping[str, str]:
+        """What is for a language model or for words to expect, where there are none."""
+        weight = {} if self.lm else {"lm_weight": "it is for a language model, and lm names none"}
+        boost = {} if self.hotwords else {"hotword_boost": "it is for hotwords, and none is named"}
+        return {**super().idle, **weight, **boost}
 
     @property
     def written(self) -> str | None:

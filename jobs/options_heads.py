@@ -100,6 +100,15 @@ class Embed(Work):
             told |= {"layers": " ".join(map(str, self.layers)), "frame_dtype": self.frame_dtype}
         return {**super().decisive, "job": "embed", **told}
 
+    @property
+    def idle(self) -> Mapping[str, str]:
+        """What is for frames, where none are written."""
+        unmeant = self.frames or self.frame_dtype not in FRAME_DTYPES
+        return {
+            **super().idle,
+            **({} if unmeant else {"frame_dtype": "it is for frames that are written: add --frames"}),
+        }
+
     def flaws(self) -> list[str]:
         """Every value that cannot be meant, in a sentence each."""
         found = super().flaws()
@@ -141,11 +150,17 @@ class Units(Work):
             how |= {} if self.layer is None else {"layer": self.layer}
         return {**super().decisive, "job": "units", "runs": self.runs, **how}
 
+    @property
+    def idle(self) -> Mapping[str, str]:
+        """What is for clusters, where the units are codes."""
+        names = ("clusters", "fit_minutes", "seed") if self.codes else ()
+        return {**super().idle, **dict.fromkeys(names, "codes are the model's own, and no clusters are fitted")}
+
     def _numbers(self) -> Iterator[str]:
         yield from super()._numbers()
-        if self.clusters < 2:
-            yield f"clusters is {self.clusters}: it must be 2 or more"
-        if not self.fit_minutes > 0:
-            yield f"fit_minutes is {self.fit_minutes}: it must be more than 0"
         if self.codes and self.layer is not None:
             yield "codes are read off the convolutions: leave out layer, or codes"
+        if not self.codes and self.clusters < 2:
+            yield f"clusters is {self.clusters}: it must be 2 or more"
+        if not self.codes and not self.fit_minutes > 0:
+            yield f"fit_minutes is {self.fit_minutes}: it must be more than 0"

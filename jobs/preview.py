@@ -136,7 +136,7 @@ def _fitted(ready: Ready) -> float:
 
 
 def _machines(options: Work) -> Offers:
-    """This one; or of a cluster as many as the pool fills, and one without a pool.
+    """What will run it: this one, or of a cluster as many as the pool fills, and one without a pool.
 
     Of a cluster nothing is known but how many models there shall be: its machines are taken to be of this one's kind,
     with what is asked for, a model on each core, or one GPU a machine.
@@ -153,7 +153,7 @@ def _machines(options: Work) -> Offers:
 
 
 def _hourly(options: Work, resources: Resources, count: int) -> float | None:
-    """What so many machines cost an hour, and a head beside them in a cluster; None where no price is for their kind."""
+    """What so many machines cost an hour, of a cluster with its head; None where no price is for their kind."""
     prices = Prices(options.prices)
     machine, head = prices.of((GPU if resources.listener_gpus else CPU,)), prices.of((CPU,)) or 0.0
     return machine if machine is None or not options.elsewhere else head + machine * count

@@ -64,12 +64,14 @@ def _last(options: Retry) -> Work:
 
 
 def _options(job: str, settings: Mapping[str, object]) -> Work:
-    """As they were, without what this version does not know."""
+    """As they were, without what this version does not know, or refuses because it changes nothing."""
     if job not in JOBS:
         raise SetupError([f"the last run was made by {job}: its rows cannot be tried again by this version"])
     known = {field.name for field in fields(JOBS[job])}
     told = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    return JOBS[job](**{name: value for name, value in told.items() if name in known})  # type: ignore[arg-type]
+    told = {name: value for name, value in told.items() if name in known}
+    idle = JOBS[job](**told).idle  # type: ignore[arg-type]
+    return JOBS[job](**{name: value for name, value in told.items() if name not in idle})  # type: ignore[arg-type]
 
 
 def _task(work: Work) -> Task:

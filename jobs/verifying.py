@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from jobs.census import uncounted
 from jobs.exits import FAILED_ROWS, FINE
+from jobs.finished import unheld
 from jobs.options import Verify
 from jobs.outcome import standing
-from jobs.finished import unheld
 from jobs.refusals import SetupError
 from jobs.table import aligned
 from pipeline.commit import describe, read_footer

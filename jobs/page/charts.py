@@ -12,11 +12,11 @@ from contextlib import contextmanager
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from matplotlib.typing import RcKeyType
-from markupsafe import escape
 
 from jobs.page.bins import Bins, Floats, Trust
 

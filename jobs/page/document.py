@@ -126,7 +126,9 @@ def _figures(contents: Contents) -> Iterator[Figure]:
     yield Figure("Rows", f"{found.rows:,}", contents.scope)
     yield Figure("Audio", _amount(found.seconds), f"{found.durations.mean:.1f} s on average")
     if run is not None:
-        yield Figure("Speed", f"{run.speed:,.1f}\u00d7", f"real time, in {clock(run.wall_seconds)}, set-up included{of_run}")
+        yield Figure(
+            "Speed", f"{run.speed:,.1f}\u00d7", f"real time, in {clock(run.wall_seconds)}, set-up included{of_run}"
+        )
     if found.error_rate is not None:
         yield Figure("Word error rate", f"{found.error_rate:.1%}", f"{found.words:,} words have a reference")
     if found.confidence.count:

@@ -12,6 +12,7 @@ import pytest
 
 from jobs.cli import main
 from jobs.exits import FINE, UNUSABLE
+from jobs.options_heads import Units
 from models import load_model
 from pipeline import reading
 from pipeline.audio import AudioRules
@@ -110,7 +111,12 @@ def test_all_that_is_wrong_is_told_before_anything_starts(typed: Typed, tmp_path
     steps = ("steno: looking ", "steno: reading ")
     lines = [line for line in told.splitlines() if line.startswith("steno: ") and not line.startswith(steps)]
     assert len(lines) == 4, told
-    assert "clusters is 1: it must be 2 or more" in lines[0]
-    assert "fit_minutes is 0.0: it must be more than 0" in lines[1]
-    assert "leave out layer, or codes" in lines[2]
+    assert "leave out layer, or codes" in lines[0]
+    assert "clusters is 1: codes are the model's own, and no clusters are fitted" in lines[1]
+    assert "fit_minutes is 0.0: codes are the model's own" in lines[2]
     assert "a HubertForSequenceClassification has no code book" in lines[3]
+
+
+def test_what_clusters_cannot_be_is_told() -> None:
+    said = Units((), "out", "model", clusters=1, fit_minutes=0.0).flaws()
+    assert said == ["clusters is 1: it must be 2 or more", "fit_minutes is 0.0: it must be more than 0"]
