@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 from jobs.options import Incremental
 from jobs.planning import Growing
-from jobs.setup import SetupError
 from jobs.transcription import task
 from jobs.work import Report, carry_out, new_run_id, reread
 from pipeline.knocking import knock
@@ -34,19 +33,17 @@ def incremental(options: Incremental, watch: Watch | None = None) -> Report:
 
 
 def night(options: Incremental) -> Incremental:
-    """With the date, and the date in its inputs; `SetupError` where it has none or a wrong one."""
+    """With the date, and the date in its inputs; as it is where it has none, or a wrong one, as its flaws tell."""
     if options.date == TODAY:
         options = replace(options, date=f"{datetime.now(UTC):%Y-%m-%d}")
-    if problems := [flaw for flaw in options.flaws() if "date" in flaw]:
-        raise SetupError(problems)
-    if options.date is None:
+    if options.date is None or options.flaws():
         return options
     return replace(options, inputs=tuple(name.replace("{date}", options.date) for name in options.inputs))
 
 
 def run_id(options: Incremental) -> str:
-    """Of the date and the configuration; without a date, unlike any other."""
-    if options.date is None:
+    """Of the date and the configuration; without a date, or where these cannot be meant, unlike any other."""
+    if options.date is None or options.flaws():
         return new_run_id()
     asked = [options.inputs, options.output, options.model, {**options.decisive, **options.files, **options.told}]
     decisive = json.dumps(asked, sort_keys=True)
@@ -56,7 +53,7 @@ def run_id(options: Incremental) -> str:
 
 def recorded(options: Incremental) -> Report | None:
     """What the run of this date did, if it came to its end; `StoreError` where the store does not answer."""
-    if options.date is None:
+    if options.date is None or options.flaws():
         return None
     knock(options.output)
     try:

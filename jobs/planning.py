@@ -154,8 +154,9 @@ class Growing:
         return self.options.told
 
     def flaws(self, store: Store | None) -> list[Problem]:
-        """They are listed again each time."""
-        return _flaws(self.options)
+        """They are listed again each time; those that wait for a date cannot be."""
+        known = tuple(name for name in self.inputs if "{date}" not in name)
+        return _flaws(replace(self.options, inputs=known)) if known or not self.inputs else []
 
     def shards(self, store: Store) -> Iterator[pa.Table]:
         """Those of the inputs as they are now that were not there before."""

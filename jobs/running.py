@@ -15,9 +15,10 @@ from jobs.options_looking import Reporting
 from jobs.outcome import Outcome, look
 from jobs.planning import Growing, Once, Planning
 from jobs.preview import preview
-from jobs.refusals import SetupError, reasons, refused
+from jobs.refusals import Problem, SetupError, reasons, refused
 from jobs.reporting import report
 from jobs.retrying import planned_again
+from jobs.setup import checked
 from jobs.summary import summary
 from jobs.transcription import task as transcription
 from jobs.work import Report, all_of, carry_out, new_run_id
@@ -46,7 +47,7 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
     course, code = Course(options, run_id), BROKEN
     try:
         if problems := list(flaws(manner)):
-            raise SetupError(problems)
+            raise SetupError([*problems, *_wrong(options, task, planning)])
         with _stoppable():
             if manner.dry_run:
                 return _preview(options, task, manner, planning)
@@ -68,15 +69,24 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
     return code
 
 
+def _wrong(options: Work, task: Task, planning: Planning) -> tuple[Problem, ...]:
+    """What else is."""
+    try:
+        checked(options, task, planning)
+    except SetupError as error:
+        return error.reasons
+    return ()
+
+
 def grow(options: Incremental, manner: Manner) -> int:
     """Transcribe what is new, unless this date is done; the exit code."""
+    named = night(options)
     try:
-        named = night(options)
         if known := recorded(named):
             with journal(manner):
                 log.tell(f"{named.date} is done (run {known.run_id}): nothing is done again", level=NOTICE)
             return told(known, manner)
-    except (SetupError, StoreError) as error:
+    except StoreError as error:
         return refused(error, manner)
     return run(named, transcription(named), manner, Growing(named), run_id(named))
 

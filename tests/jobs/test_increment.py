@@ -170,10 +170,19 @@ def test_rows_that_a_table_does_not_hold_any_more_are_gone(model: Path, tmp_path
         ),
     ],
 )
-def test_a_date_is_checked_first(words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_date_is_told_with_all_else_that_is_wrong(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
     asked = () if "--inputs" in words else ("--inputs", "somewhere")
-    assert main(["incremental", *words, *asked, "--output", "out", "--model", "none"]) == UNUSABLE
-    assert said in capsys.readouterr().err
+    assert main(["incremental", *words, *asked, "-o", "out", "-m", "none", "--beam", "0", "--json"]) == UNUSABLE
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert problems[0].startswith("beam is 0") and problems[1].startswith(said)
+    assert [problem.partition(": ")[0] for problem in problems[2:]] == ["model", "input"][: 1 + bool(asked)]
 
 
 @pytest.mark.parametrize("name", ["in/{date}", "s3://in/{date}/", "in/{date}/*.tar", "in/calls-{date}.jsonl"])

@@ -77,3 +77,6 @@ def test_the_environment_decides_where_nothing_is_typed(
     monkeypatch.setenv("STENOPOOL_LOG", "yaml")
     assert list(flaws(Manner())) == ["STENOPOOL_LOG is 'yaml': it must be plain or json"]
     assert list(flaws(Manner(log="xml"))) == ["log is 'xml': it must be plain or json"]
+    assert main(["transcribe", "nowhere", "-o", "ftp://x", "-m", "nowhere", "--log", "xml", "--json"]) == UNUSABLE
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert [problem.partition(" ")[0] for problem in problems] == ["log", "output:", "model:", "input:"]
