@@ -3,7 +3,7 @@
 # The same date is done once, so it may be started as often as one likes. Its exit code says what to do:
 #   0  the night is done (failed rows are rows: they say why, and `steno retry` tries them again)
 #   3  another run is writing: start this date again later
-#   75  storage or the engine failed on the way: start this date again a little later, and it goes on
+#   75  storage did not answer, or it or the engine failed on the way: start this date again later, and it goes on
 #   130, 137  it was stopped: start this date again, and it goes on
 #   2  the options, the checkpoint, the input or the output cannot be used: somebody must look
 # Anything else, 1 among it, is a fault: of the program, or of how it is installed.
