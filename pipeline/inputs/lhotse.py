@@ -1,6 +1,7 @@
 """Lhotse cuts (JSON lines), and Shar: numbered files of cuts, each with a tar of its audio.
 
-A mixed or padded cut is made of several recordings; such a cut is a failed row.
+A mixed or padded cut is made of several recordings, and the times of one that was sped up are not those of its file:
+such a cut is a failed row.
 """
 
 import json
@@ -16,6 +17,8 @@ from pipeline.schema import Failure
 FORM, SHAR = "lhotse", "shar"
 CHANNELS = 1024
 """More channels than any audio has."""
+IN_TIME = ("Resample", "Volume", "LoudnessNormalization", "DereverbWPE", "ReverbWithImpulseResponse")
+"""What may be done to a recording when it is loaded and leaves every sound in its place: it is heard without."""
 KNOWN = ("id", "start", "duration", "channel", "recording", "type", "supervisions")
 
 
@@ -78,10 +81,13 @@ def _row(line: Line, cut: Mapping[str, Json], uri: str, rules: PlanRules) -> Row
 
 
 def _place(cut: Mapping[str, Json], uri: str, rules: PlanRules) -> str | Failure:
-    recording = cut.get("recording")
-    sources = _list(recording.get("sources")) if isinstance(recording, dict) else []
+    whole = cut.get("recording")
+    recording = whole if isinstance(whole, dict) else {}
+    sources = _list(recording.get("sources"))
     if len(sources) != 1 or not isinstance(sources[0], dict):
         return Failure("Unsupported", "plan", f"a {cut.get('type', 'cut')} without one recording of one source")
+    if not _in_time(altered := recording.get("transforms")):
+        return Failure("Unsupported", "plan", f"{altered!r:.80} may move its times, and is not done here")
     kind, source = sources[0].get("type"), str(sources[0].get("source"))
     if kind == "command":
         return Failure("PipedCommand", "plan", f"{source!r} is a command, and commands of an input are never run")
@@ -90,3 +96,10 @@ def _place(cut: Mapping[str, Json], uri: str, rules: PlanRules) -> str | Failure
     if kind not in ("file", "url"):
         return Failure("Unsupported", "plan", f"audio of the type {kind!r} is not read here")
     return resolve(source, folder_of(uri), rules.roots)
+
+
+def _in_time(transforms: Json) -> bool:
+    """Whether what is done to a recording when it is loaded is known to leave its sounds where they are."""
+    if not isinstance(transforms, list):
+        return transforms is None
+    return all(isinstance(each, dict) and each.get("name") in IN_TIME for each in transforms)

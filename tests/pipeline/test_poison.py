@@ -125,6 +125,10 @@ def test_a_bad_segment_is_one_failed_row(tmp_path: Path) -> None:
     assert [each.recording_id for each in found] == [f"u{n}" for n in range(1, 8)]
 
 
+ALTERED: dict[str, object] = {"sources": [{"type": "file", "source": "1.wav"}]}
+"""A recording of which something is done when it is loaded."""
+
+
 @pytest.mark.parametrize(
     ("recording", "kind"),
     [
@@ -135,9 +139,17 @@ def test_a_bad_segment_is_one_failed_row(tmp_path: Path) -> None:
         ({"sources": [{"type": "file", "source": "\ud800.wav"}]}, "BadPath"),
         ({"sources": []}, "Unsupported"),
         (None, "Unsupported"),
+        (ALTERED | {"transforms": [{"name": "Speed", "kwargs": {"factor": 1.1}}]}, "Unsupported"),
+        (ALTERED | {"transforms": [{"name": "Resample"}, {"name": "Tempo"}]}, "Unsupported"),
+        (ALTERED | {"transforms": [{"name": "of 2030"}]}, "Unsupported"),
+        (ALTERED | {"transforms": [{"kwargs": {}}, None]}, "Unsupported"),
+        (ALTERED | {"transforms": "Speed"}, "Unsupported"),
+        (ALTERED | {"transforms": [{"name": "Resample"}, {"name": "Volume", "kwargs": {"factor": 2.0}}]}, None),
+        (ALTERED | {"transforms": []}, None),
+        (ALTERED | {"transforms": None}, None),
     ],
 )
-def test_a_cut_that_cannot_be_followed_is_one_failed_row(tmp_path: Path, recording: object, kind: str) -> None:
+def test_a_cut_that_cannot_be_followed_is_one_failed_row(tmp_path: Path, recording: object, kind: str | None) -> None:
     fine = {"id": "ok", "start": 0, "duration": 1, "recording": {"sources": [{"type": "file", "source": "1.wav"}]}}
     cuts = [fine, fine | {"id": "bad", "recording": recording}, fine | {"id": "ok2"}]
     found = read(written(tmp_path, {"cuts.jsonl": jsonl(cuts), "1.wav": clip(1)}))
