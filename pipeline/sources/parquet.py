@@ -79,11 +79,20 @@ def _recording(
     if isinstance(audio, Failure):
         return box.failed(str(at), audio)
     said = values.get(told or "")
-    rest = {name: value for name, value in values.items() if not isinstance(value, bytes)}
+    rest = {name: _text(value) for name, value in values.items() if not isinstance(value, bytes)}
     rest[column or ""] = sound.get("path") if isinstance(sound, Mapping) else sound if isinstance(sound, str) else None
     extra = extra_of({name: value for name, value in rest.items() if value is not None}, (told or "",))
     reference = said if isinstance(said, str) else None
     return Recording(box.shard, 0, f"{box.prefix}/{at}", f"{box.uri}#{at}", audio, reference=reference, extra=extra)
+
+
+def _text(value: Json) -> Json:
+    """A value without the bytes in it: of a picture beside the audio, its path."""
+    if isinstance(value, Mapping):
+        return {name: _text(part) for name, part in value.items() if not isinstance(part, bytes)}
+    if isinstance(value, list | tuple):  # of a map, pairs
+        return [_text(part) for part in value if not isinstance(part, bytes)]
+    return value
 
 
 def _audio(box: Container, sound: object) -> bytes | Span | Failure:

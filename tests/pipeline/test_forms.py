@@ -150,6 +150,25 @@ def test_parquet_holds_plain_bytes_or_paths_and_a_large_one_is_split_by_row_grou
     assert [each.audio for each in read(tmp_path / "paths.parquet")] == [clip(2), clip(1)]
 
 
+def test_bytes_of_a_parquet_beside_the_audio_are_left_out_wherever_they_stand(tmp_path: Path) -> None:
+    picture, far = {"bytes": b"\x89PNG", "path": "1.png"}, {"bytes": clip(2), "path": "far.wav"}
+    beside = {"image": picture, "mics": [far, {"bytes": None, "path": "x"}], "masks": [b"0", b"1"], "raw": b"2"}
+    row = {"audio": {"bytes": clip(1), "path": "near.wav"}, "snr": 3, "tags": [("a", b"3")], **beside}
+    schema = pa.Table.from_pylist([row | {"tags": None}]).schema
+    schema = schema.set(schema.get_field_index("tags"), pa.field("tags", pa.map_(pa.string(), pa.binary())))
+    pq.write_table(pa.Table.from_pylist([row], schema), tmp_path / "t.parquet")
+    (found,) = read(tmp_path)
+    assert found.audio == clip(1)
+    assert json.loads(found.extra or "") == {
+        "audio": "near.wav",
+        "snr": 3,
+        "tags": [["a"]],
+        "image": {"path": "1.png"},
+        "mics": [{"path": "far.wav"}, {"bytes": None, "path": "x"}],
+        "masks": [],
+    }
+
+
 def test_fields_that_are_carried_stay_json_where_a_credential_is_blacked_out(tmp_path: Path) -> None:
     fields = {
         "html": '<a href="http://x/?key=canary">link</a>',
