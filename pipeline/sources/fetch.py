@@ -4,6 +4,7 @@ Small audio becomes bytes; large audio stays a `Span`, to be streamed by the dec
 (the segments of one long file) share one read, and one copy.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -17,8 +18,10 @@ LARGE = 32 << 20
 """Bytes of an object from which it is streamed, not fetched."""
 AHEAD = 128 << 20
 """Bytes that may be fetched ahead of what is used."""
-GUESS = 1 << 20
-"""What an object of unknown size counts for."""
+LEAST = 4 << 20
+"""What an object of unknown size counts for at least: were all of them suddenly large, 1 GiB would be under way."""
+LATELY = 32
+"""Objects that tell how large those of unknown size are."""
 SHARED = 256
 """Neighbours of one object that travel together, at most."""
 
@@ -33,8 +36,17 @@ class Wanted:
 
 
 def fetched(recordings: Iterable[tuple[Recording, int | None]]) -> Iterator[Recording]:
-    """Yield the recordings in order, with their audio; beside each comes its size in bytes, where it is known."""
-    for done in in_order(_fetch, _groups(recordings), weight=_weight, budget=AHEAD):
+    """Yield the recordings in order, with their audio; beside each comes its size in bytes, where it is known.
+
+    One of unknown size counts for as much as the largest that came of late, and at first for as much as it may be.
+    """
+    came: deque[int] = deque(maxlen=LATELY)
+
+    def weight(wanted: Wanted) -> int:
+        return _weight(wanted, unknown=max(LEAST, max(came, default=LARGE)))
+
+    for done in in_order(_fetch, _groups(recordings), weight=weight, budget=AHEAD):
+        came.append(_held(done[0].audio))
         yield from done
 
 
@@ -51,12 +63,17 @@ def _groups(recordings: Iterable[tuple[Recording, int | None]]) -> Iterator[Want
             yield Wanted(tuple(waiting), size)
 
 
-def _weight(wanted: Wanted) -> int:
+def _weight(wanted: Wanted, unknown: int) -> int:
     audio = wanted.recordings[0].audio
-    if isinstance(audio, bytes):
-        return len(audio)
-    size = _size(wanted) if audio is not None else 0
-    return GUESS if size is None else 0 if size > LARGE else size
+    if not isinstance(audio, Span):
+        return _held(audio)
+    size = _size(wanted)
+    return unknown if size is None else 0 if size > LARGE else size
+
+
+def _held(audio: bytes | Span | None) -> int:
+    """Bytes of memory; those of a large object are fetched, too, until it is known to be one."""
+    return LARGE if isinstance(audio, Span) else len(audio or b"")
 
 
 def _size(wanted: Wanted) -> int | None:

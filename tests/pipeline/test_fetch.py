@@ -60,6 +60,29 @@ def test_large_objects_are_left_where_they_are(tmp_path: Path, monkeypatch: pyte
     assert [each.audio for each in read(tmp_path)] == [large.audio, small.audio]
 
 
+@pytest.mark.parametrize(("size", "at_once"), [(25_000, range(4, 7)), (1_000, range(24, 34))])
+def test_audio_of_unknown_size_comes_many_at_once_where_it_is_small_and_stays_within_the_budget_where_it_is_not(
+    size: int, at_once: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"AHEAD": 128_000, "LARGE": 32_000, "LEAST": 4_000}.items():
+        monkeypatch.setattr(fetch, name, value)
+    here, most, lock = [0], [0], threading.Lock()
+
+    def content(_: Span) -> bytes:
+        with lock:
+            here[0] += 1
+            most[0] = max(most[0], here[0])
+        time.sleep(0.005)
+        return bytes(size)
+
+    monkeypatch.setattr(fetch, "_read", content)
+    unknown = (Recording("shard", n, str(n), str(n), Span(str(n))) for n in range(200))
+    for _ in fetch.fetched((each, None) for each in unknown):
+        with lock:
+            here[0] -= 1
+    assert most[0] in at_once
+
+
 def test_large_members_of_a_tar_are_left_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.sources.webdataset.LARGE", 3000)
     tar = tarred([("a.wav", clip(1)), ("b.wav", clip(2, seconds=0.1)), ("c.wav", clip(3))])
