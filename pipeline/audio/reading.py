@@ -91,7 +91,7 @@ def open_audio(recording: Recording) -> Iterator[Audio]:
     """Open what a recording points to; an `AudioError` where that is no audio, or is not there."""
     with ExitStack() as stack:
         try:
-            source = stack.enter_context(closing(Source(_open(recording.audio))))
+            source = stack.enter_context(closing(Source(_open(recording.audio), recording.uri)))
             yield stack.enter_context(closing(_open_sound(recording, source)))
         except StoreError as error:
             if not error.lasting:
@@ -110,8 +110,10 @@ def _open_sound(recording: Recording, source: Source) -> Audio:
         raise AudioError("EmptyFile", "it has no bytes")
     layout = look(source)
     source.check()
-    sound = open_sound(source, layout)
-    source.check()
+    try:
+        sound = open_sound(source, layout)
+    finally:
+        source.check()  # what was refused then may be the storage's doing
     source.exhausted = False  # looking at the header may have gone to the end
     return Audio(recording, source, layout, sound)
 

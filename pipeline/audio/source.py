@@ -1,21 +1,22 @@
 """The encoded bytes, as the seekable file that decoders read.
 
 Decoders are C: an exception inside their read callback is printed and taken for the end of the file, which would make
-a broken connection a short recording. So it is kept here, and raised again by `check`.
+a broken connection a short recording. So it is kept here, and raised by `check`, as the storage's failure that it is.
 """
 
 import os
 from typing import BinaryIO
 
-from pipeline.storage import StoreError
+from pipeline.storage import StoreError, reading
 
 
 class Source:
     """A file that never raises while a decoder reads it."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.size = file.seek(0, os.SEEK_END)
+    def __init__(self, file: BinaryIO, uri: str) -> None:
+        self._file, self._uri = file, uri
+        with reading(uri):
+            self.size = file.seek(0, os.SEEK_END)
         self.exhausted = False
         """Whether a reader has asked for more than there was since `rewind`."""
         self._error: OSError | StoreError | None = None
@@ -57,7 +58,8 @@ class Source:
     def check(self) -> None:
         """Raise what reading met."""
         if self._error is not None:
-            raise self._error
+            with reading(self._uri):
+                raise self._error
 
     def close(self) -> None:
         """Close the file."""

@@ -14,11 +14,11 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from pipeline.schema import Failure, Recording, Span
-from pipeline.sources.blame import blame, reading
+from pipeline.sources.blame import blame
 from pipeline.sources.fetch import fetched
 from pipeline.sources.loose import placed, planned
 from pipeline.sources.webdataset import content
-from pipeline.storage import StoreError, open_input
+from pipeline.storage import StoreError, open_input, reading
 from pipeline.tars import Member, TarError, members
 
 SUB = re.compile(r"-sub[0-9]+(?=(\.[^./]*)?$)")

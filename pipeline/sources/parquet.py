@@ -12,10 +12,10 @@ from pipeline.inputs.containers import audio_columns
 from pipeline.inputs.paths import folder_of, resolve
 from pipeline.inputs.rows import Json, extra_of
 from pipeline.schema import Failure, Recording, Span
-from pipeline.sources.blame import blame, reading
+from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import fetched
-from pipeline.storage import StoreError, open_input
+from pipeline.storage import StoreError, open_input, reading
 
 ROWS = 16
 """Rows that are unpacked at once."""

@@ -12,11 +12,11 @@ from pipeline.inputs.lines import Line, fields, lines
 from pipeline.inputs.nemo import member_uri
 from pipeline.inputs.rows import is_text
 from pipeline.schema import Failure, Recording, Span
-from pipeline.sources.blame import blame, reading
+from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import fetched
 from pipeline.sources.webdataset import content
-from pipeline.storage import StoreError, open_input
+from pipeline.storage import StoreError, open_input, reading
 from pipeline.tars import Member, TarError, members
 
 NOTHING = ".nodata"

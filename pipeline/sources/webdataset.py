@@ -14,10 +14,10 @@ from pipeline.inputs.lines import Line, fields
 from pipeline.inputs.nemo import member_uri
 from pipeline.inputs.rows import REFERENCES, Json, extra_of, is_audio, readable
 from pipeline.schema import Failure, Recording, Span
-from pipeline.sources.blame import blame, reading
+from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import LARGE
-from pipeline.storage import StoreError, open_input
+from pipeline.storage import StoreError, open_input, reading
 from pipeline.tars import Member, TarError, members
 
 LONGEST_TEXT = 4 << 20

@@ -13,17 +13,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.apart import Decoder
+from pipeline.audio import AudioRules, segments
 from pipeline.inputs.found import PlanError
 from pipeline.log import LOG, NOTICE
 from pipeline.plan import plan
-from pipeline.schema import Recording
+from pipeline.schema import Recording, Span
 from pipeline.sources import recordings
 from pipeline.storage import Store
 from pipeline.stores.disk import Disk
 from pipeline.stores.errors import StoreError
 from pipeline.stores.other import Other
 from pipeline.stores.place import Part
+from tests.faults.runs import MEDDLING, ROOT
 from tests.pipeline.corpora import clip, jsonl, kinds, read, shar, tarred, written
+from tests.pipeline.sounds import RATE, encode, encode_ffmpeg, noise
 
 WINDOW = 512
 """Bytes that are read at once, so that a small file is read in several steps."""
@@ -170,6 +174,41 @@ def test_a_parquet_that_is_lost_between_its_row_groups_is_an_outage(
     with pytest.raises(StoreError) as raised:
         found.extend(losing())
     assert not raised.value.lasting and 0 < len(found) < 300
+
+
+def streamed(uri: str) -> Recording:
+    return Recording("shard", 0, "long", uri, Span(uri))
+
+
+@pytest.mark.parametrize("form", ["wav", "flac", "m4a"])
+@pytest.mark.parametrize("first", [1, 20_000])
+def test_audio_that_is_lost_while_it_is_streamed_is_an_outage(corpus: Corpus, form: str, first: int) -> None:
+    sound, name = noise(5.0), f"long.{form}"
+    known = {
+        "wav": encode(sound),
+        "flac": encode(sound, RATE, "FLAC"),
+        "m4a": encode_ffmpeg(sound, RATE, "ipod", "aac"),
+    }
+    corpus.put({name: known[form]})
+    recording = streamed(f"{corpus.root}/{name}")
+    assert [each.failure for each in segments(recording, AudioRules())] == [None]
+    corpus.lose(name, first)
+    with pytest.raises(StoreError) as raised:
+        list(segments(recording, AudioRules()))
+    assert not raised.value.lasting and name in str(raised.value)
+
+
+def test_it_is_one_in_a_decoder_of_its_own_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, {"scratched.wav": encode(noise(5.0)), "fine.wav": encode(noise(5.0))})
+    monkeypatch.setenv("PYTHONPATH", f"{MEDDLING}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("MEDDLE", "disk fails")
+    decoder = Decoder(AudioRules())
+    try:
+        with pytest.raises(StoreError, match=r"scratched\.wav: Input/output error"):
+            list(decoder.segments(streamed(f"{tmp_path}/scratched.wav")))
+        assert [each.failure for each in decoder.segments(streamed(f"{tmp_path}/fine.wav"))] == [None]
+    finally:
+        decoder.close()
 
 
 def test_lines_about_recordings_that_cannot_be_read_are_told_once(

@@ -186,6 +186,20 @@ def create_overwrites(disk: ModuleType) -> None:
     disk.Disk.create = create
 
 
+def disk_fails(disk: ModuleType) -> None:
+    """Under whoever reads on in a file named so."""
+    import errno
+    import io
+
+    class File(io.FileIO):
+        def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+            if named("scratched", str(self.name)) and self.tell():
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().readinto(buffer)
+
+    disk.Disk.open = lambda _, path: io.BufferedReader(File(path))
+
+
 def nobody_minds_the_lease(lease: ModuleType) -> None:
     """As where a store cannot replace on a condition, and two runs believe that it is theirs."""
     lease.Lease._take = lambda *_: True
@@ -212,6 +226,7 @@ AFTER: dict[str, dict[str, Callable[[ModuleType], None]]] = {
     "readers are slow": {"pipeline.reading": readers_are_slow},
     "balance is not checked": {"pipeline.commit": balance_is_not_checked},
     "a row is lost": {"pipeline.gathering": a_row_is_lost},
+    "disk fails": {"pipeline.stores.disk": disk_fails},
     "create overwrites": {"pipeline.stores.disk": create_overwrites},
     "nobody minds the lease": {"pipeline.lease": nobody_minds_the_lease},
 }
