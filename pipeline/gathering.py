@@ -127,12 +127,10 @@ class Gathering:
         for shard in self._shards.values():
             shard.open.clear()
 
-    def give_up(
-        self, shard: str, ordinals: Sequence[int], named: Sequence[Row], failure: Failure, census: int
-    ) -> Iterator[Whole]:
+    def give_up(self, shard: str, losses: Mapping[int, tuple[Row, Failure]], census: int) -> Iterator[Whole]:
         """Write recordings off: each becomes a row that says why. The shard has `census` recordings."""
         here = self._shards.setdefault(shard, _Shard())
-        for ordinal, head in zip(ordinals, named, strict=True):
+        for ordinal, (head, failure) in losses.items():
             why = CROWDED if (shard, ordinal) in self.crowded else failure
             fields = {"class": why.kind, "stage": why.stage, "message": why.message}
             here.channels[ordinal] = [_channel(head)]

@@ -34,6 +34,7 @@ from pipeline.unfinished import UnfinishedError
 
 CHANCES = 2
 """Careful passes that a recording may be lost in."""
+CRASHED = Failure("Crashed", "inference", "it took its worker with it, again and again, though it was alone")
 DRIVERS = 2
 """Drivers that may die over a shard before it is read with care from the start."""
 STANDSTILLS = 3
@@ -165,18 +166,20 @@ class Passes:
             if shard in gathering.outages:
                 continue
             rows = self._rows(generation, place)
-            here = set(gathering.arrived(shard))
-            count = gathering.census(shard)
-            if count is None:  # of a container that was not read to its end, one row stands for the rest
-                count = max(here, default=-1) + 2 if rows["recording_id"].null_count else place.rows
+            here, count = set(gathering.arrived(shard)), gathering.census(shard)
+            uncounted = count is None and rows["recording_id"].null_count > 0
+            if count is None:  # of a container that was not read to its end, the place behind what arrived is tried
+                count = max(here, default=-1) + 2 if uncounted else place.rows
             missing = [ordinal for ordinal in range(count) if ordinal not in here]
             # a reader that died was at the first that is missing: those behind it were not tried
             lost.update((shard, o) for o in (missing if shard in gathering.reached else missing[:1]))
             guilty = [ordinal for ordinal in missing if lost[shard, ordinal] >= CHANCES]
-            failure = Failure(
-                "Crashed", "inference", "it took its worker with it, again and again, though it was alone"
-            )
-            for whole in gathering.give_up(shard, guilty, list(_named(rows, guilty)), failure, count):
+            # behind one fatal place it is read on; where the next was fatal, too, a row stands for the rest
+            rest = uncounted and lost[shard, count - 2] >= CHANCES
+            losses = {}
+            for ordinal, head in zip(guilty, _named(rows, guilty), strict=True):
+                losses[ordinal] = head, unread(CRASHED) if rest and ordinal == count - 1 else CRASHED
+            for whole in gathering.give_up(shard, losses, count if rest or not uncounted else count + 1):
                 self._commit(whole, generation, place, tally)
 
     def _rows(self, generation: int, place: Place) -> pa.Table:
@@ -191,6 +194,11 @@ def told(whole: Whole, footer: Footer) -> None:
         tell(why, shard=whole.shard, recording=row["recording_id"], level=logging.WARNING)
     counts = ", ".join(f"{count:,} {status}" for status, count in footer.counts.items() if count)
     tell(f"written: {counts or 'no rows'}", shard=whole.shard)
+
+
+def unread(why: Failure) -> Failure:
+    """Of the row that stands for the rest of a container."""
+    return replace(why, message=f"{why.message}; what lies behind was not read: `steno retry` reads all of it again")
 
 
 def weight(place: Place) -> int:

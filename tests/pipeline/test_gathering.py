@@ -122,8 +122,8 @@ def test_a_text_is_held_against_what_was_said_only_where_that_is_of_it_alone() -
 def test_what_is_written_off_is_a_row_that_says_why() -> None:
     gathering = Gathering(MAKING)
     take(gathering, [row(0, 0, 0), census(2)])
-    named = [{"recording_id": "r1", "uri": "r1", "reference": "said"}]
-    (whole,) = gathering.give_up("s", [1], named, Failure("Crashed", "inference", "it died"), 2)
+    named = {"recording_id": "r1", "uri": "r1", "reference": "said"}
+    (whole,) = gathering.give_up("s", {1: (named, Failure("Crashed", "inference", "it died"))}, 2)
     first, second = whole.table.to_pylist()
     assert first["status"] == "ok"
     assert (second["recording_id"], second["status"], second["error"]["class"]) == ("r1", "failed", "Crashed")

@@ -21,6 +21,7 @@ from pipeline.passes import Passes, missing_shards
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
 from pipeline.reading import Rules
+from pipeline.reckoning import REST
 from pipeline.resources import Resources
 from pipeline.standstill import StandstillError
 from pipeline.stitching import Making
@@ -170,14 +171,20 @@ def test_passes_over_a_flow_that_never_moves_come_to_an_end_and_nobody_is_blamed
     assert written_off(store) == []
 
 
-def test_a_container_that_shrinks_between_two_passes_is_read_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def container(tmp_path: Path) -> Store:
+    """An output with a plan of one container."""
     folder = written(tmp_path / "in", {"a.tar": b"its members come from the engine"})
     file = io.BytesIO()
     write_plan(plan([str(folder)]), file)
-    store = Store(str(tmp_path / "out"))
-    add_generation(store, 1, file.getvalue())
+    found = Store(str(tmp_path / "out"))
+    add_generation(found, 1, file.getvalue())
+    return found
+
+
+def test_a_container_that_shrinks_between_two_passes_is_read_anew(
+    container: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     passed: list[list[int]] = []
 
     def heard(work: Iterable[Mapping[str, object]], *_: object) -> Iterator[pa.Table]:
@@ -190,11 +197,50 @@ def test_a_container_that_shrinks_between_two_passes_is_read_anew(
                 yield arrival(str(shard["shard"]), members - 1)
                 yield arrival(str(shard["shard"]), None, members)
 
-    tally = run(store, fells_the_pool(), monkeypatch, heard=heard)
+    tally = run(container, fells_the_pool(), monkeypatch, heard=heard)
     assert passed == [[], list(range(9)), []]
-    ((_, table),) = by_shard(store, ["status"])
+    ((_, table),) = by_shard(container, ["status"])
     assert table["status"].to_pylist() == ["ok"] * 5
     assert (tally.counts["ok"], tally.arrivals["ok"]) == (5, 5)
+
+
+EVER = 99
+"""Passes, and no run has so many."""
+
+
+@pytest.mark.parametrize(
+    ("fatal", "statuses", "most"),
+    [
+        ({0: 3}, "failed ok ok ok ok ok", 4),
+        ({2: EVER, 4: EVER}, "ok ok failed ok failed ok", 6),
+        ({5: EVER}, "ok ok ok ok ok failed", 4),
+        ({2: EVER, 3: EVER, 4: EVER}, "ok ok failed failed", 5),
+        (dict.fromkeys(range(COUNT), EVER), "failed failed", 5),
+    ],
+    ids=["a reader that is lost at first", "two apart", "the last", "three on end", "all"],
+)
+def test_a_container_is_read_on_behind_a_fatal_place_until_the_next_is_fatal_too(
+    fatal: Mapping[int, int], statuses: str, most: int, container: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader falls at these places, up to that pass."""
+    passed: list[list[int]] = []
+
+    def heard(work: Iterable[Mapping[str, object]], *_: object) -> Iterator[pa.Table]:
+        for shard in work:
+            passed.append(list(shard["done"]))  # type: ignore[call-overload]
+            for place in range(COUNT):
+                if place not in passed[-1]:
+                    if len(passed) <= fatal.get(place, 0):
+                        return
+                    yield arrival(str(shard["shard"]), place)
+            yield arrival(str(shard["shard"]), None)
+
+    assert run(container, fells_the_pool(), monkeypatch, heard=heard).passes <= most
+    ((_, table),) = by_shard(container, ["status", "recording_id", "error"])
+    assert table["status"].to_pylist() == statuses.split()
+    last = table.to_pylist()[-1]
+    if len(table) < COUNT:
+        assert REST.search(last["recording_id"]) and "`steno retry` reads all of it again" in last["error"]["message"]
 
 
 def test_what_is_done_is_never_more_than_the_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
