@@ -119,7 +119,7 @@ def _answer(pipe: Connection) -> None:
     while True:
         try:
             recording, rules = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):  # whoever asks is gone
             return
         try:
             for segment in segments(recording, rules):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.schema import ALIGNMENT, LABEL, Failure, Segment
+from pipeline.schema import ALIGNMENT, LABEL, WITHHELD, Failure, Segment
 
 Inputs = npt.NDArray[np.float32]
 Row = Mapping[str, object]
@@ -94,8 +94,10 @@ HEARD = pa.schema(
 """One segment as the model heard it: words at the recording's samples, and what hearing it cost. A batch's
 effort stands with the first of its segments."""
 FOLDED = "heard"
-CROWDED = Failure("OutOfMemory", "inference", "the device's memory does not hold it, though it is alone in its batch")
-"""Of a segment that was alone and did not fit. It is no verdict yet: in a later pass there may be room."""
+CROWDED = Failure(
+    "OutOfMemory", "inference", "the device's memory does not hold it, though it is alone in its batch", WITHHELD
+)
+"""Of a segment that was alone and did not fit: in a later pass there may be room."""
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from pipeline.batches import CROWDED, told
 from pipeline.commit import GATHERED, Key
-from pipeline.schema import Failure
+from pipeline.schema import FAILED, WITHHELD, Failure
 from pipeline.scoring import letter_edits, normalise, word_edits
 from pipeline.stitching import Making, Piece, Row, Word, stitched
 
 SCORED = 25_000_000
 """Comparisons that one row's error rate may cost: the rates of longer texts are left empty, to be computed apart."""
-WITHHELD = told(CROWDED)
-"""How a segment says that it found no room, which is no verdict."""
 
 
 @dataclass
@@ -73,8 +70,8 @@ class Gathering:
         """Shards that the storage did not give, since `start_again`, and why."""
         self.reached: set[str] = set()
         """Shards that were read to their end, since `start_again`."""
-        self.crowded: set[tuple[str, int]] = set()
-        """Recordings, by shard and place, that a device's memory did not hold, since `start_again`."""
+        self.withheld: dict[tuple[str, int], Failure] = {}
+        """Recordings, by shard and place, that failed since `start_again` and may not fail again, and how."""
         self.arrivals: Counter[str] = Counter()
         """Rows by status that are whole, in open shards too."""
 
@@ -93,8 +90,9 @@ class Gathering:
                 self.reached.add(key["shard"])
             elif key["ordinal"] is None:
                 self.outages[key["shard"]] = key["failure"]["message"]
-            elif key["failure"] == WITHHELD:
-                self.crowded.add((key["shard"], key["ordinal"]))
+            elif key["failure"] is not None and key["failure"]["status"] == WITHHELD:
+                why = (key["failure"][name] for name in ("class", "stage", "message"))
+                self.withheld[key["shard"], key["ordinal"]] = Failure(*why)
             elif key["ordinal"] not in shard.rows:
                 self._keep(shard, key, row)
             if shard.whole:
@@ -123,18 +121,17 @@ class Gathering:
         """Forget what a pass has told, and the pieces of recordings that are not whole: they will all come again."""
         self.outages.clear()
         self.reached.clear()
-        self.crowded.clear()
+        self.withheld.clear()
         for shard in self._shards.values():
             shard.open.clear()
 
     def give_up(self, shard: str, losses: Mapping[int, tuple[Row, Failure]], census: int) -> Iterator[Whole]:
         """Write recordings off: each becomes a row that says why. The shard has `census` recordings."""
         here = self._shards.setdefault(shard, _Shard())
-        for ordinal, (head, failure) in losses.items():
-            why = CROWDED if (shard, ordinal) in self.crowded else failure
+        for ordinal, (head, why) in losses.items():
             fields = {"class": why.kind, "stage": why.stage, "message": why.message}
             here.channels[ordinal] = [_channel(head)]
-            here.rows[ordinal] = [self._row(ordinal, head, {"status": why.status, "error": fields})]
+            here.rows[ordinal] = [self._row(ordinal, head, {"status": FAILED, "error": fields})]
             self._count(here.rows[ordinal])
         if len(here.rows) == census:
             here.census = census

@@ -16,12 +16,13 @@ import pyarrow.compute as pc
 
 from pipeline import flow
 from pipeline.commit import Committed, Footer, Key, Stamp, commit
+from pipeline.doubt import roots
 from pipeline.gathering import Gathering, Whole
 from pipeline.inference import Device
 from pipeline.lease import Lease
 from pipeline.log import tell
 from pipeline.output import done, generations, plan_name
-from pipeline.planfile import Place, shard_rows, shards
+from pipeline.planfile import Place, inputs_of, shard_rows, shards, told_of
 from pipeline.reading import Rules
 from pipeline.resources import Resources
 from pipeline.schema import FAILED, STATUSES, Failure
@@ -124,7 +125,7 @@ class Passes:
         if not missing:
             return
         work = (self._work(generation, place, gathering) for generation, place in missing.values())
-        rules = replace(self.rules, apart=careful)
+        rules = replace(self.rules, apart=careful, roots=self._roots({number for number, _ in missing.values()}))
         for table in flow.heard(work, rules, self.device, self.resources, self.at_once):
             tally.take(table, self.making.sample_rate)
             for whole in gathering.take(table):
@@ -146,6 +147,14 @@ class Passes:
             "rows": place.rows,
             "done": gathering.arrived(place.shard),
         }
+
+    def _roots(self, numbers: Collection[int]) -> tuple[str, ...]:
+        """The folders that recordings of these generations may lie in."""
+        named: list[str] = []
+        for generation in sorted(numbers):
+            with self.store.open(plan_name(generation)) as file:
+                named += [*inputs_of(file), *told_of(file).get("roots", ())]
+        return roots(named)
 
     def _commit(self, whole: Whole, generation: int, place: Place, tally: Tally) -> None:
         self.lease.check()
@@ -178,7 +187,8 @@ class Passes:
             rest = uncounted and lost[shard, count - 2] >= CHANCES
             losses = {}
             for ordinal, head in zip(guilty, _named(rows, guilty), strict=True):
-                losses[ordinal] = head, unread(CRASHED) if rest and ordinal == count - 1 else CRASHED
+                why = gathering.withheld.get((shard, ordinal), CRASHED)
+                losses[ordinal] = head, unread(why) if rest and ordinal == count - 1 else why
             for whole in gathering.give_up(shard, losses, count if rest or not uncounted else count + 1):
                 self._commit(whole, generation, place, tally)
 

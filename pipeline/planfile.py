@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.inputs.containers import ROWS
 from pipeline.inputs.earlier import Earlier, Form, prefix
 from pipeline.inputs.found import PlanRules
+from pipeline.inputs.nemo import TARRED
 from pipeline.inputs.rows import Row, key, unpacked
 from pipeline.plan import shards_of
 from pipeline.schema import PLAN
@@ -179,6 +180,15 @@ def shard_rows(file: BinaryIO, place: Place) -> pa.Table:
     """The rows of one shard."""
     with pq.ParquetFile(file, pre_buffer=False) as plan:
         return plan.read_row_group(place.row_group).slice(place.first, place.rows)
+
+
+def objects(file: BinaryIO, row_group: int) -> list[str]:
+    """What the rows of a row group lie in, each once, in their order; nothing that the plan itself refused."""
+    with pq.ParquetFile(file, pre_buffer=False) as plan:
+        table = plan.read_row_group(row_group, ["format", "uri", "error"])
+    named = table.filter(pc.is_null(table["error"]))
+    pairs = zip(named["format"].to_pylist(), named["uri"].to_pylist(), strict=True)
+    return list(dict.fromkeys(uri.rpartition("#")[0] if form == TARRED else uri for form, uri in pairs))
 
 
 def read_plan(file: BinaryIO) -> Iterator[pa.Table]:

@@ -17,13 +17,16 @@ from pipeline.audio import AudioRules, segments
 from pipeline.batches import Ready, census, outage, pack
 from pipeline.bucketing import Buckets, batches
 from pipeline.deadline import deadline
+from pipeline.doubt import gives_another, gone
 from pipeline.features import STAGE, features
-from pipeline.planfile import Place, shard_rows
+from pipeline.planfile import Place, objects, shard_rows
 from pipeline.references import References
-from pipeline.schema import Failure, Recording, Segment
-from pipeline.sources import recordings
+from pipeline.schema import WITHHELD, Failure, Recording, Segment
+from pipeline.sources import tried
+from pipeline.sources.blame import blame
 from pipeline.staying import Leave, stay
 from pipeline.storage import Store, StoreError
+from pipeline.stores.errors import NOT_FOUND, UNREACHABLE
 from pipeline.stores.retry import repeats
 from pipeline.together import groups, whole_batches
 
@@ -55,6 +58,8 @@ class Rules:
     """Whether each recording is decoded in a process of its own, and travels in a batch of its own."""
     references: References | None = None
     """For jobs that need a recording's text and all its segments at once: where the texts come from."""
+    roots: tuple[str, ...] = ()
+    """Folders that recordings may lie in: where one is gone, what is missing below is not to blame."""
 
 
 class Reader:
@@ -92,27 +97,49 @@ class Reader:
             yield outage(str(shard["shard"]), str(error))
 
     def _whole(self, shard: Mapping[str, object]) -> Iterator[Ready]:
-        done, count = set(_numbers(shard["done"])), 0
-        for recording in recordings(self._rows(shard)):
+        done, count, withheld = set(_numbers(shard["done"])), 0, False
+        rows = self._rows(shard)
+        for recording in tried(rows):
             count += 1
             if recording.ordinal not in done:
                 known = recording if self.rules.references is None else self.rules.references.given(recording)
-                yield from self._careful(known) if self.rules.apart else self._ready(known)
-        yield census(str(shard["shard"]), count)
+                for ready in self._careful(known) if self.rules.apart else self._ready(known):
+                    withheld |= self._weigh(shard, ready)
+                    yield ready
+        if not (withheld and rows["recording_id"].null_count):  # the last of a container may stand for more
+            yield census(str(shard["shard"]), count)
 
     def _ready(self, recording: Recording) -> Iterator[Ready]:
-        yield from features(self.cut(recording), self.frontend)
+        try:
+            yield from features(self.cut(recording), self.frontend)
+        except StoreError as error:  # of large audio, which is read while it is decoded
+            yield from self._failed(recording, blame(error))
 
     def _careful(self, recording: Recording) -> Iterator[Ready]:
         """Whatever is raised for a recording costs that recording: its neighbours are not lost with it."""
         try:
             yield from self._ready(recording)
-        except StoreError:
-            raise
         except Exception as error:
-            failure = Failure("Crashed", STAGE, f"{type(error).__name__}: {error}")
-            failed = segments(replace(recording, audio=None, failure=failure), self.rules.audio)
-            yield from features(failed, self.frontend)
+            yield from self._failed(recording, Failure("Crashed", STAGE, f"{type(error).__name__}: {error}"))
+
+    def _failed(self, recording: Recording, failure: Failure) -> Iterator[Ready]:
+        failed = segments(replace(recording, audio=None, failure=failure), self.rules.audio)
+        yield from features(failed, self.frontend)
+
+    def _weigh(self, shard: Mapping[str, object], ready: Ready) -> bool:
+        """Whether its failure is withheld; `StoreError` where it is its storage that fails."""
+        failure, uri = ready.key["failure"], str(ready.key["uri"])
+        if not isinstance(failure, dict) or failure["stage"] == "plan":
+            return False
+        if failure["status"] == WITHHELD and not gives_another(uri, self._planned(shard), self.rules.roots):
+            raise StoreError(failure["class"], failure["message"])
+        if failure["class"] == NOT_FOUND and (lost := gone(uri, self.rules.roots)):
+            raise StoreError(UNREACHABLE, f"{failure['message']}, and {lost} is gone or empty: is it mounted?")
+        return bool(failure["status"] == WITHHELD)
+
+    def _planned(self, shard: Mapping[str, object]) -> list[str]:
+        with Store(self.rules.output).open(str(shard["plan"])) as file:
+            return objects(file, int(str(shard["row_group"])))
 
     def _rows(self, shard: Mapping[str, object]) -> pa.Table:
         numbers = [int(str(shard[name])) for name in ("row_group", "first", "rows")]

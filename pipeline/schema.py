@@ -18,6 +18,10 @@ STATUSES = (OK, EMPTY, SKIPPED, FAILED)
 """How a recording can end: read, without speech, left out by a stated rule, or not readable."""
 
 
+WITHHELD = "withheld"
+"""Of a failure that is no verdict yet, and no row: in a later pass it may not be met again."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a recording has no transcript."""
@@ -29,7 +33,7 @@ class Failure:
     message: str
     """What was wrong, in the user's words, without credentials."""
     status: str = FAILED
-    """`failed`, or `skipped` where a rule of the user's left it out."""
+    """`failed`, `skipped` where a rule of the user's left it out, or `withheld`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", scrub(self.message))

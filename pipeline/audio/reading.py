@@ -110,10 +110,8 @@ def _open_sound(recording: Recording, source: Source) -> Audio:
         raise AudioError("EmptyFile", "it has no bytes")
     layout = look(source)
     source.check()
-    try:
-        sound = open_sound(source, layout)
-    finally:
-        source.check()  # what was refused then may be the storage's doing
+    sound = open_sound(source, layout)
+    source.check()
     source.exhausted = False  # looking at the header may have gone to the end
     return Audio(recording, source, layout, sound)
 

@@ -39,8 +39,11 @@ def read(rows: pa.Table) -> Iterator[Recording]:
 
 
 def _read(box: Container) -> Iterator[Recording]:
-    for _, sample in groupby(_parts(box), key=lambda part: part.member.key):
-        yield from _sample(box, list(sample))
+    try:
+        for _, sample in groupby(_parts(box), key=lambda part: part.member.key):
+            yield from _sample(box, list(sample))
+    except StoreError as error:  # in the middle of a sample, perhaps, of which the rest would be missing
+        yield box.failed("tail", blame(error))
 
 
 def content(file: BinaryIO, uri: str, member: Member) -> bytes | Span:
@@ -55,7 +58,7 @@ def content(file: BinaryIO, uri: str, member: Member) -> bytes | Span:
 
 
 def _parts(box: Container) -> Iterator[Part]:
-    """Yield the audio and the texts; where it cannot be read on, a last part that says so, and raise nothing."""
+    """Yield the audio and the texts; where it cannot be read on for good, a last part that says so."""
     try:
         with reading(box.uri), open_input(box.uri) as file:
             for member in members(file, box.begin, box.end):
@@ -66,6 +69,8 @@ def _parts(box: Container) -> Iterator[Part]:
     except TarError as error:
         yield _tail(f"tail@{error.at}", Failure("Truncated", "sources", f"{box.uri}: {error.message}"))
     except StoreError as error:
+        if not error.lasting:
+            raise
         yield _tail("tail", blame(error))
 
 

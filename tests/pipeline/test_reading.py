@@ -83,7 +83,7 @@ def test_an_outage_ends_the_shard_without_a_census(output: str, monkeypatch: pyt
         raise StoreError("Unreachable", "s3://bucket cannot be reached")
         yield
 
-    monkeypatch.setattr(reading, "recordings", broken)
+    monkeypatch.setattr(reading, "tried", broken)
     (key,) = read(reader(output)(work(output, [])))
     assert (key["ordinal"], key["census"]) == (None, None)
     assert key["failure"]["message"] == "s3://bucket cannot be reached"  # type: ignore[index]
