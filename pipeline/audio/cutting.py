@@ -23,6 +23,9 @@ FLOOR = np.float32(1e-10)
 """The power below which everything is equally quiet: -100 dB, less than the last bit of 16."""
 SILENCE = np.float32(-200)
 """The level of a frame of zeros."""
+UNEVEN = np.float32(10)
+"""By how much the loudest frame of the window that is cut may be louder than another's: else zeros that a lost packet
+left in a word outweigh a pause. In decibels; probabilities of speech lie closer than that."""
 
 
 class Meter(Protocol):
@@ -137,7 +140,9 @@ class Cutter:
         self._levels = [np.concatenate(self._levels)]
         levels = self._levels[0][self._cut - self._begin :]
         around = levels[least - window // 2 : most - window // 2 + window]
-        sums = np.lib.stride_tricks.sliding_window_view(around, window).sum(1)
+        windows = np.lib.stride_tricks.sliding_window_view(around, window)
+        loudest = windows.max(1)
+        sums = np.where(loudest <= loudest.min() + UNEVEN, windows.sum(1), np.inf)
         equals = np.flatnonzero(sums == sums.min())
         run = equals[equals - np.arange(len(equals)) == equals[-1] - len(equals) + 1]
         return least + int(run[len(run) // 2])

@@ -134,6 +134,18 @@ def test_a_cut_falls_in_the_middle_of_an_even_pause_and_in_the_last_of_several()
     assert hear(encode(sound))[0].core[1] / RATE == pytest.approx(24.0, abs=0.05)
 
 
+@pytest.mark.parametrize("context", [0.0, 1.0])
+@pytest.mark.parametrize("gap", [0.02, 0.06, 0.1, 0.18])
+def test_a_cut_falls_in_a_pause_and_not_in_a_gap_that_a_lost_packet_left_in_a_word(context: float, gap: float) -> None:
+    sound = noise(40.0)
+    sound[round(16.8 * RATE) : round(17.2 * RATE)] *= 0.03  # a room's own noise
+    for lost in np.arange(11.03, 29.0, 0.5):
+        if abs(lost - 17.0) > 0.4:
+            sound[round(lost * RATE) : round((lost + gap) * RATE)] = 0
+    (end,) = [each.core[1] / RATE for each in hear(encode(sound), AudioRules(context_seconds=context)) if not each.last]
+    assert 16.9 <= end <= 17.1
+
+
 def test_a_recording_up_to_the_longest_is_one_segment() -> None:
     assert len(hear(encode(noise(30.0)))) == 1
     assert len(hear(encode(noise(30.001)))) == 2
