@@ -80,7 +80,7 @@ def explain(answer: Answer, verb: str, path: str, endpoint: str) -> StoreError:
     elif answer.code == "NoSuchBucket":
         kind, message = errors.NOT_FOUND, f"no bucket {bucket!r} at {endpoint}"
     elif answer.code in REGION or answer.status in (301, 307):
-        kind, message = errors.UNREACHABLE, f"{uri}: the bucket lies in another region (set AWS_DEFAULT_REGION)"
+        kind, message = errors.CREDENTIALS, f"{uri}: the bucket lies in another region (set AWS_DEFAULT_REGION)"
     elif answer.status == 404:
         kind, message = errors.NOT_FOUND, f"{uri}: no such object"
     elif answer.status in (401, 403):
