@@ -5,13 +5,11 @@ File systems are made in each process from the credentials it finds there; nothi
 pickled, logged or stored can carry a secret.
 """
 
-import errno
 import io
 import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -28,18 +26,7 @@ from pipeline.stores.place import Entry, Part, Place
 from pipeline.stores.s3 import Bucket
 from pipeline.stores.stream import buffered
 
-__all__ = [
-    "Entry",
-    "Part",
-    "Probe",
-    "Store",
-    "StoreError",
-    "list_entries",
-    "open_input",
-    "read_bytes",
-    "reading",
-    "scrub",
-]
+__all__ = ["Entry", "Part", "Probe", "Store", "StoreError", "list_entries", "open_input", "read_bytes", "scrub"]
 
 DISK, S3, OTHER = ("", "file", "local"), ("s3", "s3a"), ("gs", "gcs", "az", "abfs", "adl", "memory")
 SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z0-9+.\-]+)*)://")
@@ -70,20 +57,6 @@ def open_input(url: str, begin: int = 0, end: int | None = None) -> io.BufferedR
     if scheme in DISK and begin == 0 and end is None:
         return Disk().open(path)
     return buffered(open_place(scheme), path, begin, end)
-
-
-@contextmanager
-def reading(url: str) -> Iterator[None]:
-    """While an opened file is read: what the operating system then refuses is an outage, and has a number.
-
-    An `OSError` without one is a library's word for what is in the file, and damaged content names impossible places.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (None, errno.EINVAL):
-            raise
-        raise StoreError(errors.BROKEN, f"{url}: {error.strerror}") from error
 
 
 def read_bytes(url: str, begin: int = 0, end: int | None = None) -> bytes:

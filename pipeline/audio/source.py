@@ -7,7 +7,7 @@ a broken connection a short recording. So it is kept here, and raised by `check`
 import os
 from typing import BinaryIO
 
-from pipeline.storage import StoreError, reading
+from pipeline.stores.errors import StoreError, reading
 
 
 class Source:

@@ -18,7 +18,8 @@ from pipeline.sources.blame import blame
 from pipeline.sources.fetch import fetched
 from pipeline.sources.loose import placed, planned
 from pipeline.sources.webdataset import content
-from pipeline.storage import StoreError, open_input, reading
+from pipeline.storage import StoreError, open_input
+from pipeline.stores.errors import reading
 from pipeline.tars import Member, TarError, members
 
 SUB = re.compile(r"-sub[0-9]+(?=(\.[^./]*)?$)")

@@ -15,7 +15,8 @@ from pipeline.schema import Failure, Recording, Span
 from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import fetched
-from pipeline.storage import StoreError, open_input, reading
+from pipeline.storage import StoreError, open_input
+from pipeline.stores.errors import reading
 
 ROWS = 16
 """Rows that are unpacked at once."""

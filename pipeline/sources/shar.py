@@ -16,7 +16,8 @@ from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import fetched
 from pipeline.sources.webdataset import content
-from pipeline.storage import StoreError, open_input, reading
+from pipeline.storage import StoreError, open_input
+from pipeline.stores.errors import reading
 from pipeline.tars import Member, TarError, members
 
 NOTHING = ".nodata"

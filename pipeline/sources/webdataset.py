@@ -17,7 +17,8 @@ from pipeline.schema import Failure, Recording, Span
 from pipeline.sources.blame import blame
 from pipeline.sources.containers import Container, container, numbered
 from pipeline.sources.fetch import LARGE
-from pipeline.storage import StoreError, open_input, reading
+from pipeline.storage import StoreError, open_input
+from pipeline.stores.errors import reading
 from pipeline.tars import Member, TarError, members
 
 LONGEST_TEXT = 4 << 20

@@ -3,9 +3,11 @@
 Every message passes through `scrub`: an endpoint, a presigned address or an error body may carry credentials.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 NOT_FOUND, DENIED, CREDENTIALS, UNREACHABLE = "NotFound", "Denied", "Credentials", "Unreachable"
 TRUNCATED, CHANGED, FULL, UNSUPPORTED, BROKEN = "Truncated", "Changed", "Full", "Unsupported", "StoreFailed"
@@ -66,6 +68,20 @@ class StoreError(Exception):
 
     def __str__(self) -> str:
         return str(self.args[1])
+
+
+@contextmanager
+def reading(url: str) -> Iterator[None]:
+    """While an opened file is read: what the operating system then refuses is an outage, and has a number.
+
+    An `OSError` without one is a library's word for what is in the file, and damaged content names impossible places.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):
+            raise
+        raise StoreError(BROKEN, f"{url}: {error.strerror}") from error
 
 
 def scrubbed(value: object) -> object:
