@@ -122,7 +122,7 @@ def render(contents: Contents) -> str:
 
 def _figures(contents: Contents) -> Iterator[Figure]:
     found, run = contents.findings, contents.run
-    of_run = "" if run is None or contents.only else f"; of the newest run, {run.run_id}"
+    of_run = "" if run is None or contents.only else "; of the newest run"
     yield Figure("Rows", f"{found.rows:,}", contents.scope)
     yield Figure("Audio", _amount(found.seconds), f"{found.durations.mean:.1f} s on average")
     if run is not None:
