@@ -133,8 +133,8 @@ def read_rules(published: Json, model: Speech2TextConfig) -> tuple[Rules, list[s
     Where there is a generation_config.json, config.json only says what begins and ends a text, if that does not.
     """
     nested = published.get("generation_config")
-    told = published if nested is None else {name: published.get(name) for name in EDGES}
-    stated = {name: value for name, value in (dict(told) | dict(_object(nested))).items() if value is not None}
+    older = published if nested is None else {name: published.get(name) for name in EDGES}
+    stated = _stated(older) | _stated(_object(nested))
     config, problems = read(GenerationConfig(), stated)
     problems += refuse(stated, UNSUPPORTED)
     ids = {name: _ids(stated.get(name), model.vocab_size) for name in ID_LISTS}
@@ -163,6 +163,7 @@ def read_rules(published: Json, model: Speech2TextConfig) -> tuple[Rules, list[s
 
 
 EDGES = ("decoder_start_token_id", "eos_token_id")
+"""What begins and ends a text."""
 ID_LISTS = {
     "eos_token_id": "token ids below vocab_size are needed",
     "forced_bos_token_id": "a token id below vocab_size is needed",
@@ -171,6 +172,10 @@ ID_LISTS = {
     "begin_suppress_tokens": "token ids below vocab_size are needed",
 }
 """Fields that hold one token id or several, and what is wrong with other values."""
+
+
+def _stated(fields: Json) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _object(stated: object) -> Json:

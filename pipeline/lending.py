@@ -11,7 +11,7 @@ import fsspec
 from pipeline.inputs.paths import expanded
 from pipeline.storage import LENT, list_entries, open_place
 from pipeline.stores.disk import words
-from pipeline.stores.lent import SCHEME
+from pipeline.stores.other import MEMORY
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def lent(urls: Sequence[str]) -> Iterator[None]:
 
     `StoreError` where memory holds nothing there: it went with the process that held it.
     """
-    here = [url for url in urls if url.lower().startswith(f"{SCHEME}://")]
+    here = [url for url in urls if url.lower().startswith(f"{MEMORY}://")]
     if not here:
         yield
         return
@@ -38,7 +38,7 @@ def lent(urls: Sequence[str]) -> Iterator[None]:
 
 
 def _copy(folder: str) -> None:
-    memory = fsspec.filesystem(SCHEME)
+    memory = fsspec.filesystem(MEMORY)
     for path in memory.find("/"):
         if ".." in path.split("/"):
             continue  # no name leaves the folder

@@ -21,14 +21,14 @@ from pipeline.stores import errors
 from pipeline.stores.disk import Disk
 from pipeline.stores.errors import StoreError, scrub
 from pipeline.stores.lent import Lent
-from pipeline.stores.other import Other
+from pipeline.stores.other import MEMORY, Other
 from pipeline.stores.place import Entry, Part, Place
 from pipeline.stores.s3 import Bucket
 from pipeline.stores.stream import buffered
 
 __all__ = ["Entry", "Part", "Probe", "Store", "StoreError", "list_entries", "open_input", "read_bytes", "scrub"]
 
-DISK, S3, OTHER = ("", "file", "local"), ("s3", "s3a"), ("gs", "gcs", "az", "abfs", "adl", "memory")
+DISK, S3, OTHER = ("", "file", "local"), ("s3", "s3a"), ("gs", "gcs", "az", "abfs", "adl", MEMORY)
 SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z0-9+.\-]+)*)://")
 MAGIC = re.compile(r"[*?\[]")
 RACERS = 8
@@ -193,7 +193,7 @@ def parse(url: str) -> tuple[str, str]:
         )
     if not rest.strip("/"):
         raise StoreError(errors.UNSUPPORTED, f"{url}: no bucket is named")
-    return scheme, rest.lstrip("/") if scheme != "memory" else "/" + rest.lstrip("/")
+    return scheme, rest.lstrip("/") if scheme != MEMORY else "/" + rest.lstrip("/")
 
 
 def from_file_uri(rest: str) -> str:
@@ -205,7 +205,7 @@ def from_file_uri(rest: str) -> str:
 def uri(scheme: str, path: str) -> str:
     """How a path is written down: readable, and always valid text, whatever bytes a file's name holds."""
     if scheme:
-        return f"{scheme}://{path.removeprefix('/') if scheme == 'memory' else path}"
+        return f"{scheme}://{path.removeprefix('/') if scheme == MEMORY else path}"
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -218,7 +218,7 @@ def open_place(scheme: str) -> Place:
     """The kind of storage of a scheme."""
     if scheme in DISK:
         return Disk()
-    if scheme == "memory" and (folder := os.environ.get(LENT)):
+    if scheme == MEMORY and (folder := os.environ.get(LENT)):
         return Lent(folder)
     return Bucket() if scheme in S3 else Other(scheme)
 

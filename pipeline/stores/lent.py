@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from pipeline.stores import errors
 from pipeline.stores.disk import Disk
 from pipeline.stores.errors import StoreError
+from pipeline.stores.other import MEMORY
 from pipeline.stores.place import Entry, Part
-
-SCHEME = "memory"
 
 
 class Lent:
@@ -66,9 +65,9 @@ class Lent:
         try:
             yield
         except StoreError as error:
-            raise StoreError(error.kind, str(error).replace(self._folder + path, f"{SCHEME}:/{path}")) from None
+            raise StoreError(error.kind, str(error).replace(self._folder + path, f"{MEMORY}:/{path}")) from None
 
 
 def kept(path: str) -> StoreError:
     """That nothing is written there."""
-    return StoreError(errors.DENIED, f"{SCHEME}:/{path} is lent to be read, not to be written")
+    return StoreError(errors.DENIED, f"{MEMORY}:/{path} is lent to be read, not to be written")
