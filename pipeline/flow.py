@@ -6,7 +6,7 @@
 The engine moves, balances, scales and restarts. What it says about its success is not believed: see `passes`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import pyarrow as pa
@@ -21,7 +21,7 @@ from pipeline.reading import WORK, Reader, Rules
 from pipeline.resources import Resources
 
 ROUND = 5_000
-"""Shards that the engine is given at once: it notes some 12 KB of each, in the driver, until it has done them all."""
+"""Calls that the engine is given at once: it notes some 12 KB of each, in the driver, until it has done them all."""
 
 
 class Listener(inference.Listener):
@@ -32,12 +32,12 @@ class Listener(inference.Listener):
         return folded(super().__call__(batch))
 
 
-def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> Dataset:
-    """The stages."""
+def flow(work: Sequence[pa.Table], rules: Rules, device: Device, resources: Resources) -> Dataset:
+    """The stages; every table is the shards of one call of a reader."""
     in_hand = 1 if rules.apart else pools.IN_FLIGHT  # with care, whoever dies takes nothing with it that was not tried
     pools.conduct(resources, in_hand)
     return (
-        ray.data.from_blocks([work.slice(i, 1) for i in range(len(work))])
+        ray.data.from_blocks(list(work))
         .map_batches(
             Reader,
             fn_constructor_args=(rules, leave),
@@ -64,11 +64,14 @@ def flow(work: pa.Table, rules: Rules, device: Device, resources: Resources) -> 
 
 
 def heard(
-    work: Iterable[dict[str, object]], rules: Rules, device: Device, resources: Resources, at_once: int = ROUND
+    work: Iterable[Sequence[Mapping[str, object]]],
+    rules: Rules,
+    device: Device,
+    resources: Resources,
+    at_once: int = ROUND,
 ) -> Iterator[pa.Table]:
-    """Run the stages over the work, so many shards at a time, and yield what comes."""
-    shards = iter(work)
-    while part := list(islice(shards, at_once)):
-        table = pa.Table.from_pylist(part, WORK)
-        for block in flow(table, rules, device, resources).iter_batches(batch_size=None, batch_format="pyarrow"):
+    """Run the stages over the work, so many calls of a reader at a time, and yield what comes."""
+    calls = (pa.Table.from_pylist(list(shards), WORK) for shards in work)
+    while part := list(islice(calls, at_once)):
+        for block in flow(part, rules, device, resources).iter_batches(batch_size=None, batch_format="pyarrow"):
             yield unfolded(block)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import flow
+from pipeline.bundles import bundles
 from pipeline.commit import Committed, Footer, Key, Stamp, commit
 from pipeline.doubt import roots
 from pipeline.gathering import Gathering, Whole
@@ -69,7 +70,7 @@ class Passes:
     fingerprint: str
     watch: Watch
     at_once: int = flow.ROUND
-    """Shards that the engine is given at once."""
+    """Calls of a reader that the engine is given at once."""
 
     def run(self) -> Tally:
         """Do what the plans hold and the table does not."""
@@ -124,7 +125,10 @@ class Passes:
         gathering.start_again()
         if not missing:
             return
-        work = (self._work(generation, place, gathering) for generation, place in missing.values())
+        places = [place for _, place in missing.values()]
+        readers = max(self.resources.readers, self.resources.most_readers)
+        calls = ([place] for place in places) if careful else bundles(places, readers)
+        work = ([self._work(missing[place.shard][0], place, gathering) for place in call] for call in calls)
         rules = replace(self.rules, apart=careful, roots=self._roots({number for number, _ in missing.values()}))
         for table in flow.heard(work, rules, self.device, self.resources, self.at_once):
             tally.take(table, self.making.sample_rate)
@@ -132,8 +136,8 @@ class Passes:
                 self._commit(whole, *missing[whole.shard], tally)
                 tally.written += weight(missing[whole.shard][1])
             self.lease.mark(gathering.open)
-            places = {shard: missing[shard][1] for shard in gathering.open if shard in missing}
-            ahead = sum(weight(place) * gathering.share(shard, place.rows) for shard, place in places.items())
+            begun = {shard: missing[shard][1] for shard in gathering.open if shard in missing}
+            ahead = sum(weight(place) * gathering.share(shard, place.rows) for shard, place in begun.items())
             tally.done, tally.open, tally.standing = tally.written + ahead, len(gathering.open), Watchman.latest
             tally.readers = max(tally.readers, Watchman.latest.readers)
             self.watch(tally)

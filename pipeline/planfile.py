@@ -178,8 +178,13 @@ def _part(shard: str, row: Row) -> Part:
 
 def shard_rows(file: BinaryIO, place: Place) -> pa.Table:
     """The rows of one shard."""
+    return group_rows(file, place.row_group).slice(place.first, place.rows)
+
+
+def group_rows(file: BinaryIO, row_group: int) -> pa.Table:
+    """The rows of all shards of a row group."""
     with pq.ParquetFile(file, pre_buffer=False) as plan:
-        return plan.read_row_group(place.row_group).slice(place.first, place.rows)
+        return plan.read_row_group(row_group)
 
 
 def objects(file: BinaryIO, row_group: int) -> list[str]:

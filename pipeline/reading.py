@@ -8,6 +8,7 @@ yields depends on its shards alone, so that an engine that runs it again gets th
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -19,7 +20,7 @@ from pipeline.bucketing import Buckets, batches
 from pipeline.deadline import deadline
 from pipeline.doubt import gives_another, gone
 from pipeline.features import STAGE, features
-from pipeline.planfile import Place, objects, shard_rows
+from pipeline.planfile import group_rows, objects
 from pipeline.references import References
 from pipeline.schema import WITHHELD, Failure, Recording, Segment
 from pipeline.sources import tried
@@ -69,6 +70,7 @@ class Reader:
         self.rules, self.leave = rules, leave
         self.frontend = load_frontend(rules.model)
         self.cut: Cut = Decoder(rules.audio).segments if rules.apart else self._cut
+        self.group = lru_cache(1)(self._group)  # of a plan, which never changes: its shards come one after another
 
     def __call__(self, work: pa.Table) -> Iterator[pa.Table]:
         """Shards to read -> batches, a table of one row each."""
@@ -142,9 +144,12 @@ class Reader:
             return objects(file, int(str(shard["row_group"])))
 
     def _rows(self, shard: Mapping[str, object]) -> pa.Table:
-        numbers = [int(str(shard[name])) for name in ("row_group", "first", "rows")]
-        with Store(self.rules.output).open(str(shard["plan"])) as file:
-            return shard_rows(file, Place(str(shard["shard"]), *numbers))
+        group, first, rows = (int(str(shard[name])) for name in ("row_group", "first", "rows"))
+        return self.group(str(shard["plan"]), group).slice(first, rows)
+
+    def _group(self, plan: str, row_group: int) -> pa.Table:
+        with Store(self.rules.output).open(plan) as file:
+            return group_rows(file, row_group)
 
     def _cut(self, recording: Recording) -> Iterator[Segment]:
         """Decode here, where a decoder that hangs takes the actor with it."""

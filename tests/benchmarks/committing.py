@@ -7,6 +7,7 @@ checked against the plan, written and committed.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import pyarrow as pa
 
@@ -31,8 +32,9 @@ def commit_rate(store: Store, recordings: int, hear: Callable[[Rules], Batches],
     """Recordings a second, of a plan that is written already."""
     began: list[float] = []
 
-    def heard(work: Iterator[dict[str, object]], rules: Rules, *_: object) -> Iterator[pa.Table]:
-        tables = [unfolded(block) for block in hear(rules)(pa.Table.from_pylist(list(work)))]
+    def heard(work: Iterator[list[dict[str, object]]], rules: Rules, *_: object) -> Iterator[pa.Table]:
+        shards = pa.Table.from_pylist(list(chain.from_iterable(work)))
+        tables = [unfolded(block) for block in hear(rules)(shards)]
         began.append(time.monotonic())
         yield from tables
 

@@ -1,16 +1,16 @@
 """Stand-ins for reader and model: numbers for recordings, and the same said of each, for next to nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import chain, islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.batches import HEARD, Ready, census, folded, keys, pack
 from pipeline.inference import Device
-from pipeline.planfile import Place, shard_rows
-from pipeline.reading import Rules
+from pipeline.reading import Reader, Rules
 from pipeline.staying import Leave, stay
-from pipeline.storage import Store
 
 RATE = 16_000
 SECONDS = 5
@@ -20,23 +20,22 @@ TOGETHER = 256
 WORDS = "so much for the words of a recording that nobody made"
 
 
-class Numbers:
+class Numbers(Reader):
     """Stands where the reader stands: reads the plan, and no audio."""
 
     def __init__(self, rules: Rules, leave: Leave = stay) -> None:
-        self.rules = rules
+        self.rules, self.group = rules, lru_cache(1)(self._group)
 
     def __call__(self, work: pa.Table) -> Iterator[pa.Table]:
         """Shards to batches."""
-        for shard in work.to_pylist():
-            place = Place(shard["shard"], shard["row_group"], shard["first"], shard["rows"])
-            with Store(self.rules.output).open(shard["plan"]) as file:
-                rows = shard_rows(file, place).select(["recording_id", "uri"]).to_pylist()
-            arrived = set(shard["done"] or ())
-            made = [number(place.shard, at, row) for at, row in enumerate(rows) if at not in arrived]
-            for first in range(0, len(made), TOGETHER):
-                yield pack(made[first : first + TOGETHER])
-            yield pack([census(place.shard, len(rows))])
+        made = chain.from_iterable(map(self._shard, work.to_pylist()))
+        while batch := list(islice(made, TOGETHER)):
+            yield pack(batch)
+
+    def _shard(self, shard: Mapping[str, object]) -> Iterator[Ready]:
+        arrived, rows = set(shard["done"] or ()), self._rows(shard).select(["recording_id", "uri"]).to_pylist()
+        yield from (number(shard["shard"], at, row) for at, row in enumerate(rows) if at not in arrived)
+        yield census(shard["shard"], len(rows))
 
 
 def number(shard: str, ordinal: int, row: dict[str, str]) -> Ready:

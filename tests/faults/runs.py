@@ -125,10 +125,10 @@ def start(
 def engineless() -> Iterator[None]:
     """Jobs of this process run their stages one after the other, here, instead of on the engine."""
 
-    def heard(work: Iterable[dict[str, object]], rules: Rules, device: Device, *_: object) -> Iterator[pa.Table]:
+    def heard(work: Iterable[list[dict[str, object]]], rules: Rules, device: Device, *_: object) -> Iterator[pa.Table]:
         reader, listener = Reader(rules), inference.Listener(device)
-        for shard in work:
-            for batch in reader(pa.Table.from_pylist([shard], WORK)):
+        for shards in work:
+            for batch in reader(pa.Table.from_pylist(shards, WORK)):
                 yield listener(batch)
 
     with pytest.MonkeyPatch.context() as patch:

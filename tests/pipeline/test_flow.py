@@ -40,7 +40,7 @@ from tests.models.reference import published
 
 pytestmark = pytest.mark.ray
 CASE = "lasr-ctc"
-PLANNED = pa.Table.from_pylist([{"plan": "p", "shard": "s", "row_group": 0, "first": 0, "rows": 1}], WORK)
+PLANNED = [pa.Table.from_pylist([{"plan": "p", "shard": "s", "row_group": 0, "first": 0, "rows": 1}], WORK)]
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_stages_that_the_engine_makes_one_are_told_from_two(here: Resources) -> 
         return work
 
     one = ActorPoolStrategy(size=1)
-    made = ray.data.from_blocks([PLANNED]).map_batches(read, num_cpus=1.0)
+    made = ray.data.from_blocks(PLANNED).map_batches(read, num_cpus=1.0)
     made = made.map_batches(flow.Listener, fn_constructor_args=(Device("model"),), compute=one, num_cpus=1.0)
     assert list(stages(made)) == ["MapBatches(read)->MapBatches(Listener)"]
     with pytest.raises(AssertionError):

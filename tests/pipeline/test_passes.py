@@ -1,7 +1,8 @@
 """Passes over an engine that loses things: who is written off for it, and what is never committed."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,8 +58,8 @@ def run(
 ) -> Tally:
     """All passes, on this engine; `suspects` are the shards over which drivers have died, and how many."""
 
-    def by_shards(work: Iterable[Mapping[str, object]], rules: Rules, *_: object) -> Iterator[pa.Table]:
-        for shard in work:
+    def by_shards(work: Iterable[Sequence[Mapping[str, object]]], rules: Rules, *_: object) -> Iterator[pa.Table]:
+        for shard in chain.from_iterable(work):
             asked = [ordinal for ordinal in range(int(str(shard["rows"]))) if ordinal not in shard["done"]]  # type: ignore[operator]
             for ordinal in engine(asked, rules.apart):
                 yield arrival(str(shard["shard"]), ordinal)
@@ -187,8 +188,8 @@ def test_a_container_that_shrinks_between_two_passes_is_read_anew(
 ) -> None:
     passed: list[list[int]] = []
 
-    def heard(work: Iterable[Mapping[str, object]], *_: object) -> Iterator[pa.Table]:
-        for shard in work:
+    def heard(work: Iterable[Sequence[Mapping[str, object]]], *_: object) -> Iterator[pa.Table]:
+        for shard in chain.from_iterable(work):
             had = list(shard["done"])  # type: ignore[call-overload]
             passed.append(had)
             members = 10 if len(passed) == 1 else 5
@@ -225,8 +226,8 @@ def test_a_container_is_read_on_behind_a_fatal_place_until_the_next_is_fatal_too
     """The reader falls at these places, up to that pass."""
     passed: list[list[int]] = []
 
-    def heard(work: Iterable[Mapping[str, object]], *_: object) -> Iterator[pa.Table]:
-        for shard in work:
+    def heard(work: Iterable[Sequence[Mapping[str, object]]], *_: object) -> Iterator[pa.Table]:
+        for shard in chain.from_iterable(work):
             passed.append(list(shard["done"]))  # type: ignore[call-overload]
             for place in range(COUNT):
                 if place not in passed[-1]:

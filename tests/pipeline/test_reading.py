@@ -14,6 +14,7 @@ from pipeline import reading
 from pipeline.audio import AudioRules
 from pipeline.batches import clips, keys
 from pipeline.bucketing import Buckets
+from pipeline.inputs.found import PlanRules
 from pipeline.output import add_generation, plan_name
 from pipeline.plan import plan
 from pipeline.planfile import shards, write_plan
@@ -76,6 +77,21 @@ def test_two_readings_of_the_same_shards_are_the_same(output: str) -> None:
     readings = [list(reader(output)(work(output, []))) for _ in range(2)]
     once, again = ([batch.drop_columns("reading") for batch in batches] for batches in readings)  # but for its seconds
     assert once == again
+
+
+def test_shards_that_are_read_together_fill_batches_together_and_open_the_plan_once(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_one_shard = list(reader(output)(work(output, [])))
+    Store(output).delete(plan_name(1))
+    written = io.BytesIO()
+    write_plan(plan([str(Path(output).parent / "in")], PlanRules(shard_size=1)), written)
+    add_generation(Store(output), 1, written.getvalue())
+    together, opened, real = work(output, []), [], Store.open
+    monkeypatch.setattr(Store, "open", lambda store, name: opened.append(name) or real(store, name))
+    batches = list(reader(output)(together))
+    assert (len(together), len(batches), opened) == (5, len(of_one_shard), [plan_name(1)])
+    assert sorted(key["census"] or 0 for key in read(iter(batches))) == [0] * 5 + [1] * 5
 
 
 def test_an_outage_ends_the_shard_without_a_census(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
