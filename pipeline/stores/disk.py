@@ -143,6 +143,10 @@ class Disk:
         return True
 
     def _publish_over(self, path: str, payload: bytes) -> None:
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device is written to, never replaced
+            with open(path, "wb") as file:
+                file.write(payload)
+            return
         temporary = temporary_name(path)
         try:
             write_temporary(temporary, payload)

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -327,3 +328,12 @@ def test_a_file_of_this_machine_is_deposited_whole_over_what_stands(store: Store
         store.deposit("far/away.bin", str(source))
         assert store.read("far/away.bin") == payload
     assert [entry.uri for entry in store.names()] == ["far/away.bin"]
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_bytes)
+        Store(str(tmp_path)).put("pipe", b"a page")
+        assert read.result(10) == b"a page"
+    assert (tmp_path / "pipe").is_fifo()
