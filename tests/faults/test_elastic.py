@@ -18,6 +18,7 @@ from jobs import Report, Transcribe, work
 from jobs.cli import main
 from jobs.exits import FINE
 from jobs.transcription import task
+from pipeline import bundles
 from pipeline.resources import Asked, Resources, resources
 from pipeline.tally import Tally
 from tests.checkpoints import write_small_speller
@@ -87,6 +88,7 @@ class Trial:
             yield replace(found, listener_memory=1 << 28, reader_memory=1 << 28, **other)
 
         self.monkeypatch.setattr(work.machines, "cluster", joined)
+        self.monkeypatch.setattr(bundles, "RECORDINGS", 1)  # readers wait before every call: one for each shard
         asked = Transcribe(
             (str(self.corpus),), str(self.out), str(self.model), shard_size=shard_size, window=20, batch_seconds=2.0
         )
