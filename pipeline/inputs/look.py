@@ -148,7 +148,7 @@ def _form_of_text(uri: str, head: bytes) -> str:
         keys = _keys(line)
         if "audio_filepath" in keys:
             return "nemo"
-        if {"start", "recording"} <= keys or {"id", "supervisions"} <= keys:
+        if {"start", "recording"} <= keys or {"id", "supervisions"} <= keys or {"id", "tracks"} <= keys:
             return "lhotse"
     raise UnknownError(f"{uri} is {WORDS} (if it is one of them, name it with format; a compressed tar is none)")
 

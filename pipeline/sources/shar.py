@@ -73,7 +73,7 @@ class _Audio:
     def of(self, name: str) -> tuple[Member, bytes | Span] | Failure:
         """The audio of a cut."""
         if known := self._places.pop(name, None):
-            return known.failure or (known, Span(self._uri, known.begin, known.begin + known.size))
+            return self._taken(known, Span(self._uri, known.begin, known.begin + known.size))
         try:
             with reading(self._uri):
                 for member in self._rest:
@@ -81,7 +81,7 @@ class _Audio:
                         continue
                     stem = member.name.removesuffix(f".{member.name.rpartition('.')[2]}")
                     if stem == name:
-                        return self._taken(member)
+                        return self._taken(member, None)
                     self._places[stem] = member
         except TarError as error:
             self._fail(Failure("Truncated", "sources", f"{self._uri}: {error.message}"))
@@ -94,10 +94,10 @@ class _Audio:
         if hasattr(self, "_file"):
             self._file.close()
 
-    def _taken(self, member: Member) -> tuple[Member, bytes | Span] | Failure:
+    def _taken(self, member: Member, span: Span | None) -> tuple[Member, bytes | Span] | Failure:
         if member.name.endswith(NOTHING):
             return Failure("NoAudio", "sources", "the cut was written without audio")
-        return member.failure or (member, content(self._file, self._uri, member))
+        return member.failure or (member, span or content(self._file, self._uri, member))
 
     def _fail(self, failure: Failure) -> None:
         self._failure = failure
