@@ -50,6 +50,8 @@ class Found:
     """What is in it, where it is a folder: sorted, read once."""
     tar: str | None = None
     """The tar of this NeMo manifest, where the user named it."""
+    named: bool = False
+    """Whether the user named this very file, so that it is audio whatever its name ends like."""
 
 
 Planner: TypeAlias = Callable[[Found], Iterator[tuple[str, Row]]]

@@ -120,7 +120,7 @@ def _file(entry: Entry, rules: PlanRules) -> Found:
     if form == "librispeech":
         form = "audio"
     if form in IN_FOLDERS:
-        return Found(form, folder_of(entry.uri), rules, [entry])
+        return Found(form, folder_of(entry.uri), rules, [entry], named=True)
     return Found(form, entry.uri, rules)
 
 

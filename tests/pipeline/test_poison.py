@@ -66,6 +66,8 @@ def test_a_named_folder_may_be_pointed_into(tmp_path: Path) -> None:
     assert kinds(read(tmp_path / "lists/m.json")) == ["OutsideRoot", "OutsideRoot"]
     found = read(tmp_path / "lists/m.json", rules=PlanRules(roots=(str(tmp_path / "audio"),)))
     assert [each.audio for each in found] == [clip(1), clip(1)]
+    written(tmp_path, {"lists/n.json": jsonl([{"audio_filepath": f"/{tmp_path}/audio//1.wav"}])})
+    assert kinds(read(tmp_path / "lists/n.json", rules=PlanRules(roots=(str(tmp_path / "audio"),)))) == [None]
 
 
 def test_a_compressed_manifest_that_ends_too_early_says_so_after_what_was_read(tmp_path: Path) -> None:
@@ -105,6 +107,19 @@ def test_a_name_that_is_not_utf_8_is_spelled_out(tmp_path: Path) -> None:
     found = read(folder)
     assert [each.recording_id for each in found] == ["c/a.wav", "c/m%FF%FE.wav", "c/z.wav"]
     assert [each.audio for each in found] == [clip(1), clip(2), clip(3)]
+
+
+def test_a_manifest_in_a_folder_whose_name_is_not_utf_8_names_what_lies_beside_it(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/m\xff"
+    os.mkdir(folder)
+    names = ["1.wav", "100%.wav", "\xfc.wav"]
+    lines = jsonl([{"audio_filepath": name} for name in (*names, "../out.wav")])
+    for name, content in {"m.jsonl": lines, **dict.fromkeys(names, clip(1))}.items():
+        with open(folder + b"/" + name.encode(), "wb") as file:
+            file.write(content)
+    found = read(os.fsdecode(folder + b"/m.jsonl"))
+    assert [each.audio for each in found] == [clip(1)] * 3 + [None]
+    assert found[3].failure is not None and found[3].failure.kind == "OutsideRoot"
 
 
 def test_a_kaldi_command_is_refused_and_never_run(tmp_path: Path) -> None:
