@@ -184,7 +184,7 @@ class Ffmpeg:
         except FFmpegError as error:
             raise DecoderError(_words(error)) from None
 
-    def _passed_over(self, packet: av.Packet) -> bool:
+    def _passed_over(self, packet: "av.Packet[av.AudioStream]") -> bool:
         """Whether it is no audio that could be damaged: a tag between two MP3s in one file, or zeros at its end."""
         content, last = bytes(packet), (packet.pos or 0) + packet.size >= self._size
         return content.startswith(b"ID3") or (last and not any(content))
@@ -219,7 +219,7 @@ def _floats(frame: AudioFrame) -> Samples:
 def _wide(frame: AudioFrame) -> npt.NDArray[np.int64]:
     """Samples of 64 bits, which PyAV makes no array of, as it does others."""
     count = frame.samples * (1 if frame.format.is_planar else frame.layout.nb_channels)
-    return np.stack([np.frombuffer(plane, np.int64, count) for plane in frame.planes])
+    return np.stack([np.frombuffer(memoryview(plane), np.int64, count) for plane in frame.planes])
 
 
 def _words(error: Exception) -> str:
