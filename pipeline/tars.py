@@ -116,7 +116,7 @@ def _member(file: BinaryIO, first: int, info: tarfile.TarInfo, total: int) -> tu
     size = _size(told.get("size"), info.size, first)
     begin = at + BLOCK + _sparse_headers(file, at, info)
     content = 0 if info.type in (*LINKS, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE) else size
-    name = plain(told.get("path", info.name))
+    name = plain(told.get("GNU.sparse.name", told.get("path", info.name)))
     if begin + content > total:
         raise TarError(first, f"{name} at byte {first} has {content} bytes, and the tar ends at byte {total}")
     is_file = info.type in (*FILES, *LINKS, tarfile.GNUTYPE_SPARSE)

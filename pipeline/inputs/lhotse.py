@@ -27,7 +27,14 @@ def rows(found: Found) -> Iterator[tuple[str, Row]]:
     for line in lines(found.uri):
         cut = fields(line)
         row = cut if isinstance(cut, Failure) else _row(line, cut, found.uri, found.rules)
-        yield FORM, unreadable(found.uri, line, row, _id(cut)) if isinstance(row, Failure) else row
+        yield FORM, _refused(found.uri, line, row, cut) if isinstance(row, Failure) else row
+
+
+def _refused(uri: str, line: Line, failure: Failure, cut: Mapping[str, Json] | Failure) -> Row:
+    """The failed row of a cut; of one that can be read with what else it says."""
+    row = unreadable(uri, line, failure, _id(cut))
+    reference, extra = (None, None) if isinstance(cut, Failure) else told(cut)
+    return row._replace(reference=reference, extra=extra)
 
 
 def shar_rows(found: Found) -> Iterator[tuple[str, Row]]:

@@ -40,6 +40,12 @@ def unreadable(uri: str, line: Line, failure: Failure, name: str = "") -> Row:
     return poisoned(name or f"{name_of(uri)}#line={line.number}", uri, failure.kind, f"{uri}: {failure.message}")
 
 
+def refused(uri: str, line: Line, failure: Failure, entry: Mapping[str, Json], rules: PlanRules) -> Row:
+    """The failed row of a line that can be read but not followed: it keeps what else the line says."""
+    row = unreadable(uri, line, failure)
+    return row._replace(reference=spoken(entry, rules), extra=carried(entry, (), rules))
+
+
 def member_uri(tar: str, member: str) -> str:
     """A member of a tar, as one name."""
     return f"{tar}#{quote(member, safe='/ ', errors='surrogateescape')}"
@@ -82,10 +88,10 @@ def _shard(entry: Mapping[str, Json]) -> int:
 def _loose(uri: str, line: Line, entry: Mapping[str, Json], rules: PlanRules) -> Row:
     part = _part(entry)
     if isinstance(part, Failure):
-        return unreadable(uri, line, part)
+        return refused(uri, line, part, entry, rules)
     place = resolve(part[0], folder_of(uri), rules.roots)
     if isinstance(place, Failure):
-        return unreadable(uri, line, place)
+        return refused(uri, line, place, entry, rules)
     return _row(place, part, entry, rules)
 
 
@@ -94,7 +100,7 @@ def _tarred(found: Found, line: Line) -> tuple[str, Row]:
     assert not isinstance(entry, Failure)  # it was read once
     part = _part(entry)
     if isinstance(part, Failure):
-        return LOOSE, unreadable(found.uri, line, part)
+        return LOOSE, refused(found.uri, line, part, entry, found.rules)
     tar = found.tar or _tar_beside(found.uri, entry)
     return TARRED, _row(member_uri(tar, part[0]), part, entry, found.rules)
 

@@ -4,6 +4,7 @@ The audio is the cut's own: what the cut says of its start and its channel was d
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -49,10 +50,10 @@ def _recording(box: Container, line: Line, audio: "_Audio") -> Recording:
     if not isinstance(name, str) or not is_text(name):
         return box.failed(f"line={line.number}", Failure("BadLine", "sources", "the cut has no id"))
     found = audio.of(name)
-    if isinstance(found, Failure):
-        return box.failed(name, found)
-    member, sound = found
     reference, extra = told(cut)
+    if isinstance(found, Failure):
+        return replace(box.failed(name, found), reference=reference, extra=extra)
+    member, sound = found
     uri = member_uri(box.uri, member.name)
     return Recording(box.shard, 0, f"{box.prefix}/{name}", uri, sound, reference=reference, extra=extra)
 

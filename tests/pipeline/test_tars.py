@@ -52,6 +52,19 @@ def test_an_odd_member_of_a_tar_is_one_failed_row(tmp_path: Path, poison: str) -
     assert found[2].audio == clip(2)
 
 
+def test_a_member_that_is_not_read_has_its_name_and_keeps_its_text(tmp_path: Path) -> None:
+    sparse = {"GNU.sparse.major": "1", "GNU.sparse.name": "n.wav"}
+    tar = odd_tar(
+        entry("m.wav", type=tarfile.SYMTYPE, linkname="a.wav"),
+        entry("m.txt", b"said"),
+        entry("GNUSparseFile.17/n.wav", pax_headers=sparse),
+        entry("n.json", b'{"id": 7}'),
+    )
+    link, hole = read(written(tmp_path / "in", {"t.tar": tar}))
+    assert (link.recording_id, link.reference) == ("in/t.tar/m.wav", "said")
+    assert (hole.recording_id, hole.extra) == ("in/t.tar/n.wav", '{"id": 7}')
+
+
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_long_and_foreign_names_are_read_whole(tmp_path: Path, form: int) -> None:
     names = ["x/" * 150 + "deep.wav", "größe/日本.wav", "not-utf8-\udcff.wav", "a\nb.wav"]
