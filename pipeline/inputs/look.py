@@ -7,11 +7,11 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 
 from pipeline.inputs.found import FORMATS, Found, PlanRules
 from pipeline.inputs.lhotse import is_shar
-from pipeline.inputs.paths import exists, expanded, first_entry, folder_of, name_of, plain, within
+from pipeline.inputs.paths import exists, expanded, first_entry, folder_of, name_of, numbered, plain, within
 from pipeline.inputs.rows import is_audio
 from pipeline.storage import Entry, list_entries, read_bytes
 
@@ -38,11 +38,17 @@ class UnknownError(Exception):
 
 def look(written: str, rules: PlanRules) -> Iterator[Found]:
     """Yield what an input holds, several for a numbered or globbed name; `UnknownError` says why there is nothing."""
-    tars = list(expanded(rules.tars)) if rules.tars else [None]
-    for number, uri in enumerate(expanded(written)):
-        tar = tars[number] if number < len(tars) else None
-        for found in _one(plain(uri), rules):
-            yield found if tar is None or found.form != "nemo" else replace(found, tar=plain(tar))
+    names, tars = list(expanded(written)), _tars(rules)
+    own = [{0: tar} for tar in tars.values()] if len(names) > 1 else [tars]
+    for name, mine in zip_longest(names, own[: len(names)], fillvalue={}):
+        for found in _one(plain(str(name)), rules):
+            if found.form == "nemo" and tars and len(own) != len(names):
+                raise UnknownError(f"{written} stands for {len(names)} manifests, and tars for {len(tars)} files")
+            yield replace(found, tars=mine) if found.form == "nemo" else found
+
+
+def _tars(rules: PlanRules) -> dict[int, str]:
+    return {number: plain(tar) for number, tar in numbered(rules.tars).items()} if rules.tars else {}
 
 
 def _one(uri: str, rules: PlanRules) -> Iterator[Found]:

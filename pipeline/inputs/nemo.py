@@ -26,7 +26,7 @@ def rows(found: Found) -> Iterator[tuple[str, Row]]:
         entry = fields(line)
         if isinstance(entry, Failure):
             yield LOOSE, unreadable(found.uri, line, entry)
-        elif found.tar is not None or "shard_id" in entry:
+        elif found.tars or "shard_id" in entry:
             spool.add(_shard(entry), f"{line.number} {line.text}")
         else:
             yield LOOSE, _loose(found.uri, line, entry, found.rules)
@@ -101,8 +101,19 @@ def _tarred(found: Found, line: Line) -> tuple[str, Row]:
     part = _part(entry)
     if isinstance(part, Failure):
         return LOOSE, refused(found.uri, line, part, entry, found.rules)
-    tar = found.tar or _tar_beside(found.uri, entry)
+    tar = _tar(found, entry)
+    if isinstance(tar, Failure):
+        return LOOSE, refused(found.uri, line, tar, entry, found.rules)
     return TARRED, _row(member_uri(tar, part[0]), part, entry, found.rules)
+
+
+def _tar(found: Found, entry: Mapping[str, Json]) -> str | Failure:
+    """The tar that a line's audio lies in."""
+    if len(found.tars) <= 1:
+        return next(iter(found.tars.values()), "") or _tar_beside(found.uri, entry)
+    shard = str(entry.get("shard_id"))
+    tar = found.tars.get(int(shard)) if re.fullmatch(r"[0-9]{1,18}", shard) else None
+    return tar or Failure("NotFound", "plan", f"shard_id {shard}: of {len(found.tars)} tars none has that number")
 
 
 def _tar_beside(uri: str, entry: Mapping[str, Json]) -> str:

@@ -24,8 +24,16 @@ def expanded(pattern: str) -> Iterator[str]:
         yield pattern
         return
     first, last = (part for part in found.groups() if part is not None)
-    for number in range(int(first), int(last) + 1):
+    step = 1 if int(first) <= int(last) else -1  # as shells count
+    for number in range(int(first), int(last) + step, step):
         yield from expanded(f"{pattern[: found.start()]}{number:0{len(first)}d}{pattern[found.end() :]}")
+
+
+def numbered(pattern: str) -> dict[int, str]:
+    """The names that a pattern stands for, by their numbers; by their places where they have several."""
+    found = RANGE.findall(pattern)
+    first = int(found[0][0] or found[0][2]) if len(found) == 1 else 0
+    return dict(enumerate(expanded(pattern), first))
 
 
 def plain(written: str) -> str:
