@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import socket
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.inputs.found import PlanRules
+from pipeline.storage import open_input
 from pipeline.stores.disk import Disk
 from pipeline.stores.errors import StoreError
 from pipeline.stores.place import Part
@@ -120,6 +122,21 @@ def test_a_manifest_in_a_folder_whose_name_is_not_utf_8_names_what_lies_beside_i
     found = read(os.fsdecode(folder + b"/m.jsonl"))
     assert [each.audio for each in found] == [clip(1)] * 3 + [None]
     assert found[3].failure is not None and found[3].failure.kind == "OutsideRoot"
+
+
+def test_what_is_no_file_is_a_failed_row_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    folder = written(tmp_path / "in", {"a.wav": clip(1), "z.wav": clip(2)})
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "device.wav").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "socket.wav"))
+        found = read(folder)
+    assert kinds(found) == [None, *["Unsupported"] * 3, None]
+    assert {each.failure.message.partition(": ")[2] for each in found if each.failure} == {
+        "a pipe, a socket or a device, where a file is needed"
+    }
+    with pytest.raises(StoreError, match="a pipe"):
+        open_input(str(folder / "pipe.wav"))
 
 
 def test_a_kaldi_command_is_refused_and_never_run(tmp_path: Path) -> None:
