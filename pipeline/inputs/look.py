@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, islice, zip_longest
+from itertools import chain, islice
 
 from pipeline.inputs.found import FORMATS, Found, PlanRules
 from pipeline.inputs.lhotse import is_shar
@@ -38,17 +38,20 @@ class UnknownError(Exception):
 
 def look(written: str, rules: PlanRules) -> Iterator[Found]:
     """Yield what an input holds, several for a numbered or globbed name; `UnknownError` says why there is nothing."""
-    names, tars = list(expanded(written)), _tars(rules)
-    own = [{0: tar} for tar in tars.values()] if len(names) > 1 else [tars]
-    for name, mine in zip_longest(names, own[: len(names)], fillvalue={}):
-        for found in _one(plain(str(name)), rules):
-            if found.form == "nemo" and tars and len(own) != len(names):
-                raise UnknownError(f"{written} stands for {len(names)} manifests, and tars for {len(tars)} files")
-            yield replace(found, tars=mine) if found.form == "nemo" else found
+    names = list(expanded(written))
+    tars = {number: plain(tar) for number, tar in numbered(rules.tars).items()} if rules.tars else {}
+    for place, name in enumerate(names):
+        for found in _one(plain(name), rules):
+            yield replace(found, tars=_own(tars, written, len(names), place)) if found.form == "nemo" else found
 
 
-def _tars(rules: PlanRules) -> dict[int, str]:
-    return {number: plain(tar) for number, tar in numbered(rules.tars).items()} if rules.tars else {}
+def _own(tars: Mapping[int, str], written: str, manifests: int, place: int) -> Mapping[int, str]:
+    """The tars of one of some manifests: all of them where it is the only one, else the one in its place."""
+    if manifests == 1 or not tars:
+        return tars
+    if manifests != len(tars):
+        raise UnknownError(f"{written} stands for {manifests} manifests, and tars for {len(tars)} files")
+    return {0: list(tars.values())[place]}
 
 
 def _one(uri: str, rules: PlanRules) -> Iterator[Found]:
