@@ -108,8 +108,8 @@ def _tarred(found: Found, line: Line) -> tuple[str, Row]:
 
 
 def _tar(found: Found, entry: Mapping[str, Json]) -> str | Failure:
-    """The tar that a line's audio lies in."""
-    if len(found.tars) <= 1:
+    """The tar that a line's audio lies in: of several the one of its number, or the first where it tells none."""
+    if len(found.tars) <= 1 or "shard_id" not in entry:
         return next(iter(found.tars.values()), "") or _tar_beside(found.uri, entry)
     shard = str(entry.get("shard_id"))
     tar = found.tars.get(int(shard)) if re.fullmatch(r"[0-9]{1,18}", shard) else None
