@@ -30,6 +30,8 @@ from pipeline.storage import Store, StoreError
 
 __all__ = ["Filter", "Filtered", "filter_rows"]
 
+FLAGGED_MARK = "stenopool.flagged"
+"""The key in a file's footer by which its like are known, and passed over where audio is looked for."""
 FLAGGED = TRANSCRIPT.append(pa.field("flags", pa.list_(pa.string()), nullable=False)).append(
     pa.field("measures", MEASURES)
 )
@@ -99,6 +101,7 @@ def filter_rows(options: Filter) -> Filtered:
             for table in _flagged(_beside(laid, tables, told), heard, options, told):
                 if len(table):
                     writer.write_table(table)
+            writer.add_key_value_metadata({FLAGGED_MARK: shard})
         target.put(f"{shard}{PARQUET}", sink.getvalue())
     return told
 

@@ -6,6 +6,7 @@ given.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -19,13 +20,16 @@ from pipeline.stores import s3
 from pipeline.stores.errors import UNREACHABLE
 from pipeline.stores.s3_words import read_answer
 
+PATTERN = re.compile(r"[*?\[{]")
+"""Where the part of a name begins that may stand for several."""
 OTHERS = 3
 """Objects that are asked for instead of one, at most."""
 
 
 def roots(named: Sequence[str]) -> tuple[str, ...]:
     """The folders that recordings may lie in, of inputs and of folders that the user named."""
-    places = [plain(name.partition("*")[0]) for name in named]
+    begun = [part for name in named for part in (name.partition("*")[0], PATTERN.split(name)[0])]
+    places = dict.fromkeys(plain(part) for part in begun if not part.endswith("://"))
     return tuple(dict.fromkeys([*places, *map(folder_of, places)]))
 
 

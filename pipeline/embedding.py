@@ -23,6 +23,8 @@ from pipeline.schema import EMPTY, OK
 from pipeline.stitching import Making, Piece, Row, Stitch
 from pipeline.storage import Store
 
+FRAMES = "stenopool.frames"
+"""The key in a file's footer by which its like are known, and passed over where audio is looked for."""
 NUMBERS = {"float16": np.float16, "float32": np.float32}
 
 
@@ -118,8 +120,8 @@ def _written(frames: Frames, model: SpeechModel, layers: Sequence[Tensor], owner
         flat = layer[own].numpy().astype(NUMBERS[frames.dtype]).reshape(-1)
         columns[f"layer_{number}"] = pa.FixedSizeListArray.from_arrays(pa.array(flat), layer.shape[1])
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
     name = frames_name(owner)
+    pq.write_table(pa.table(columns, metadata={FRAMES: name}), sink, compression="zstd")
     if frames.output is not None:
         _store(frames.output).create(name, sink.getvalue())
     return name

@@ -81,7 +81,8 @@ def _begun(found: Found) -> Iterator[tuple[str, Row]]:
     """The rows of an input, the first already read: an input without any is a mistake."""
     rows = PLANNERS[found.form](found)
     if found.form in MANIFESTS and found.rules.catalogue:
-        rows = versioned(rows, (folder_of(found.uri), *found.rules.roots), found.rules.catalogue)
+        roots = [folder_of(each) for each in (found.uri, *found.tars.values())]
+        rows = versioned(rows, [*dict.fromkeys(roots), *found.rules.roots], found.rules.catalogue)
     first = next(rows, None)
     if first is None:
         raise UnknownError(f"{found.uri} holds no audio that can be planned as {found.form}")

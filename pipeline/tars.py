@@ -5,6 +5,7 @@ stands; anything else is told.
 """
 
 import os
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ class Member:
         return self.name.rpartition("/")[2].rpartition(".")[2].lower()
 
 
+def plain(name: str) -> str:
+    """A member's name as others write it: `tar -c .` begins each with `./`."""
+    return re.sub(r"^(\./+)+(?=.)", "", name)
+
+
 class TarError(Exception):
     """The tar cannot be read on."""
 
@@ -85,7 +91,14 @@ def _header(file: BinaryIO, at: int, first: int) -> tarfile.TarInfo | None:
     except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
         return None
     except (tarfile.HeaderError, ValueError) as error:
-        raise TarError(first, f"the tar cannot be read from byte {first} on: {error}") from None
+        why = "it is compressed, and only plain tars are read" if _packed(file, at) else str(error)
+        raise TarError(first, f"the tar cannot be read from byte {first} on: {why}") from None
+
+
+def _packed(file: BinaryIO, at: int) -> bool:
+    """Whether gzip, bzip2, xz or zstd has made it of a tar."""
+    file.seek(at)
+    return file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"))
 
 
 def _member(file: BinaryIO, first: int, info: tarfile.TarInfo, total: int) -> tuple[Member, int, bool]:
@@ -103,7 +116,7 @@ def _member(file: BinaryIO, first: int, info: tarfile.TarInfo, total: int) -> tu
     size = _size(told.get("size"), info.size, first)
     begin = at + BLOCK + _sparse_headers(file, at, info)
     content = 0 if info.type in (*LINKS, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE) else size
-    name = told.get("path", info.name)
+    name = plain(told.get("GNU.sparse.name", told.get("path", info.name)))
     if begin + content > total:
         raise TarError(first, f"{name} at byte {first} has {content} bytes, and the tar ends at byte {total}")
     is_file = info.type in (*FILES, *LINKS, tarfile.GNUTYPE_SPARSE)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -13,6 +14,9 @@ from pipeline.stores import s3
 
 BUCKET = "corpus"
 ROOT = Path(__file__).parents[1]
+
+hypothesis.settings.register_profile("on a busy machine", deadline=None)
+hypothesis.settings.load_profile("on a busy machine")
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read

@@ -1,4 +1,4 @@
-"""Containers that are a row of named chunks: WAV and its large forms, AIFF, CAF. Where their audio lies."""
+"""Containers that are a row of named chunks: WAV and its large forms, AIFF, CAF, AVI, ASF. Where their audio lies."""
 
 import struct
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ class Layout:
     """Whether the file holds what was promised; None where nothing was."""
     streams: bool = False
     """Whether the length was left open, or libsndfile would stop before the end of the file."""
+    tailed: bool = False
+    """Whether what stands behind `end` is known to be no audio, and confuses decoders."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Chunks:
 
 RIFF, RIFX, FORM = Chunks(4, "<I", align=2), Chunks(4, ">I", align=2), Chunks(4, ">I", align=2)
 CAF, WAVE64 = Chunks(4, ">q"), Chunks(16, "<Q", counted=True, align=8)
+ASF, ASF_DATA = Chunks(16, "<Q", counted=True), bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
 
 
 def promised(source: Source, name: str, begin: int, size: int) -> Layout:
@@ -75,6 +78,8 @@ def wave(source: Source) -> Layout:
         return Layout("WAV", begin, streams=True)
     if source.at(0, 4) in (b"RF64", b"BW64"):
         size = int.from_bytes(source.at(28, 8), "little")
+        if size == 0 and begin < source.size and not _ends_with_chunk(source, begin, shape):
+            return Layout("WAV", begin, whole=False)  # whoever wrote it did not come to count, and no decoder reads on
     elif open_ended(size) and begin + size > source.size:
         return Layout("WAV", begin)
     return promised(source, "WAV", begin, size)
@@ -105,6 +110,20 @@ def caf(source: Source) -> Layout:
     if found is None or found[1] < 0:
         return Layout("CAF", whole=False if found is None else None)
     return promised(source, "CAF", *found)
+
+
+def avi(source: Source) -> Layout:
+    """AVI: the first of its lists, which is all but of the largest."""
+    size = int.from_bytes(source.at(4, 4), "little")
+    return Layout("AVI") if open_ended(size) else promised(source, "AVI", 8, size)
+
+
+def asf(source: Source) -> Layout:
+    """ASF: WMA and WMV."""
+    found = _find(source, 0, ASF, ASF_DATA)
+    if found is None or found[1] <= 0:
+        return Layout("ASF", whole=False if found is None else None)
+    return promised(source, "ASF", *found)
 
 
 def wave64(source: Source) -> Layout:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.audio.chunks import MOST_CHUNKS, SLACK, Layout, aiff, caf, open_ended, promised, wave, wave64
+from pipeline.audio.chunks import MOST_CHUNKS, SLACK, Layout, aiff, asf, avi, caf, open_ended, promised, wave, wave64
 from pipeline.audio.source import Source
 
 MOST_PAGE = 1 << 16
@@ -19,6 +19,8 @@ WEAK = ("MP3", AAC)
 """Formats that any file may seem to be by its first two bytes."""
 SEGMENT = bytes.fromhex("18538067")
 PAGE = re.compile(rb"OggS\0")
+SYNC = re.compile(rb"\xff[\xe2-\xe7\xea-\xef\xf2-\xf7\xfa-\xff]")
+"""How a frame of MPEG audio begins."""
 
 
 def look(source: Source) -> Layout | None:
@@ -32,6 +34,8 @@ def look(source: Source) -> Layout | None:
 
 def _au(source: Source) -> Layout:
     begin, size = struct.unpack(">II", source.at(4, 8).ljust(8, b"\0"))
+    if size == 0 and begin < source.size:
+        return Layout("AU", begin, whole=False)  # whoever wrote it did not come to count, and no decoder reads on
     return Layout("AU", begin) if open_ended(size) else promised(source, "AU", begin, size)
 
 
@@ -119,8 +123,8 @@ def _mp3(source: Source) -> Layout:
         return Layout("MP3", begin, streams=True)
     end = begin + int.from_bytes(tag[12:16], "big")
     whole = end <= source.size + SLACK
-    alone = end >= source.size or source.at(end, 3) in (b"TAG", b"APE", b"LYR")
-    return Layout("MP3", begin, end, whole, streams=not (whole and alone))
+    alone = whole and not SYNC.match(source.at(_untagged(source, end), 2))
+    return Layout("MP3", begin, end, whole, streams=not alone, tailed=alone)
 
 
 def _tagged(source: Source) -> Layout | None:
@@ -128,13 +132,13 @@ def _tagged(source: Source) -> Layout | None:
     return next((reader(source) for magic, reader in AFTER_TAGS if magic.match(head)), None)
 
 
-def _untagged(source: Source) -> int:
-    """Where an ID3 tag ends."""
-    head = source.at(0, 10)
+def _untagged(source: Source, at: int = 0) -> int:
+    """Where an ID3 tag ends that may begin there."""
+    head = source.at(at, 10)
     if not head.startswith(b"ID3") or len(head) < 10:
-        return 0
+        return at
     size = sum((byte & 127) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-    return 10 + size + (10 if head[5] & 16 else 0)
+    return at + 10 + size + (10 if head[5] & 16 else 0)
 
 
 @dataclass(frozen=True)
@@ -150,10 +154,12 @@ class _Named:
 AFTER_TAGS: tuple[tuple[re.Pattern[bytes], Callable[[Source], Layout]], ...] = (
     (re.compile(rb"fLaC"), _Named("FLAC")),
     (re.compile(rb"\xff[\xf0\xf1\xf8\xf9]"), _Named(AAC)),
-    (re.compile(rb"\xff[\xe2-\xe7\xea-\xef\xf2-\xf7\xfa-\xff]"), _mp3),
+    (SYNC, _mp3),
 )
 READERS: tuple[tuple[re.Pattern[bytes], Callable[[Source], Layout | None]], ...] = (
     (re.compile(rb"(RIFF|RIFX|RF64|BW64)....WAVE", re.DOTALL), wave),
+    (re.compile(rb"RIFF....AVI ", re.DOTALL), avi),
+    (re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"), asf),
     (re.compile(rb"OggS"), _ogg),
     (re.compile(rb"....ftyp", re.DOTALL), _mp4),
     (re.compile(rb"\x1a\x45\xdf\xa3"), _matroska),

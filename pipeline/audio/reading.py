@@ -110,6 +110,8 @@ def _open_sound(recording: Recording, source: Source) -> Audio:
         raise AudioError("EmptyFile", "it has no bytes")
     layout = look(source)
     source.check()
+    if layout is not None and layout.tailed and layout.end is not None:
+        source.end_at(layout.end)
     sound = open_sound(source, layout)
     source.check()
     source.exhausted = False  # looking at the header may have gone to the end

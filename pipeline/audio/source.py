@@ -27,12 +27,17 @@ class Source:
         self._file.seek(0)
         self.exhausted = False
 
+    def end_at(self, size: int) -> None:
+        """Give nothing of what stands behind so many bytes."""
+        self.size = min(size, self.size)
+
     def read(self, count: int = -1) -> bytes:
         """As a file does; nothing after an error."""
         if self._error is not None:
             return b""
+        left = max(0, self.size - self._file.tell())
         try:
-            content = self._file.read(count)
+            content = self._file.read(left if count < 0 else min(count, left))
         except (OSError, StoreError) as error:
             self._error = error
             return b""
@@ -42,7 +47,7 @@ class Source:
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As a file does; an impossible place leaves it where it is."""
         try:
-            return self._file.seek(offset, whence)
+            return self._file.seek(self.size + offset) if whence == os.SEEK_END else self._file.seek(offset, whence)
         except (OSError, ValueError):  # a damaged header sent the decoder there
             return self._file.tell()
 

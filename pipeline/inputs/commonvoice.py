@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pipeline.inputs.found import Found, PlanRules
 from pipeline.inputs.lines import Line, lines
 from pipeline.inputs.look import UnknownError
-from pipeline.inputs.nemo import carried, spoken, unreadable
+from pipeline.inputs.nemo import carried, refused, spoken, unreadable
 from pipeline.inputs.paths import folder_of, resolve
 from pipeline.inputs.rows import Json, Row, is_audio
 from pipeline.schema import Failure
@@ -48,7 +48,7 @@ def _row(uri: str, line: Line, header: list[str], rules: PlanRules) -> Row:
     name = cells[header.index(PATH)]
     clip = name if is_audio(name) or not name else f"{name}.mp3"
     place = resolve(f"clips/{clip}" if clip else "", folder_of(uri), rules.roots)
-    if isinstance(place, Failure):
-        return unreadable(uri, line, place)
     filled = {column: value for column, value in entry.items() if value != ""}
+    if isinstance(place, Failure):
+        return refused(uri, line, place, filled, rules)
     return Row(name, place, reference=spoken(entry, rules), extra=carried(filled, (PATH,), rules))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.inputs.found import Found, PlanRules
+from pipeline.inputs.lines import note
 from pipeline.inputs.paths import folder_of, name_of, within
 from pipeline.inputs.rows import REFERENCES, Json, Row, key
 from pipeline.inputs.seen import Seen
@@ -27,12 +28,14 @@ AUDIO_COLUMNS = (
     "audio_filepath",
     "audio_path",
     "audio_bytes",
-    "path",
-    "file",
-    "uri",
-    "url",
 )
-"""Parquet columns that may hold audio, in the order of trust."""
+"""Parquet columns that may hold audio or name it, in the order of trust."""
+BYTES_COLUMNS = ("bytes", "content")
+"""What other programs (Ray Data, Spark) call the bytes of files."""
+PATH_COLUMNS = ("path", "file", "uri", "url")
+"""Columns that name audio where no other holds it: beside bytes they say where these came from."""
+OURS = b"stenopool."
+"""How the keys in the footers of tables begin that an output consists of."""
 ROWS = "rows"
 """Where `extra` says how many recordings there are, if that is known."""
 PARTS = 4
@@ -94,6 +97,9 @@ def _key(member: Member | None) -> str | None:
 def parquet_shards(entry: Entry, root: str, rules: PlanRules) -> Iterator[Row]:
     """Yield one row per file, or one per row group of a large file."""
     told = _columns(entry.uri, rules)
+    if told.ours and rules.format is None:
+        note(f"{root}: tables that steno has written lie there; they are no input, and are passed over")
+        return
     roots = [folder_of(entry.uri), *rules.roots]
     inside: dict[str, Json] = {"prefix": prefix(entry.uri, root), "roots": roots, **told.names}
     whole = Row(None, entry.uri, bytes=entry.size, version=entry.version, extra=json.dumps(inside))
@@ -113,6 +119,8 @@ class _Told:
     """The columns of `audio` and `reference`; none where the footer cannot be read, which the reader then tells."""
     groups: Sequence[tuple[int, int]]
     """Bytes and rows of the row groups."""
+    ours: bool = False
+    """Whether it is a table of an output, whose rows name audio, too."""
 
 
 def _columns(uri: str, rules: PlanRules) -> _Told:
@@ -121,21 +129,25 @@ def _columns(uri: str, rules: PlanRules) -> _Told:
             audio, reference = audio_columns(table.schema_arrow, rules.audio_column, rules.reference_column)
             parts = [table.metadata.row_group(group) for group in range(table.num_row_groups)]
             groups = [(part.total_byte_size, part.num_rows) for part in parts]
+            ours = any(key.startswith(OURS) for key in table.metadata.metadata or {})
     except (StoreError, OSError, pa.ArrowException):
         return _Told(
             {"audio": rules.audio_column, "reference": rules.reference_column} if rules.audio_column else {}, ()
         )
-    return _Told({"audio": audio, "reference": reference}, groups)
+    return _Told({"audio": audio, "reference": reference}, groups, ours)
 
 
 def audio_columns(schema: pa.Schema, audio: str | None, reference: str | None) -> tuple[str | None, str | None]:
     """Which columns hold the audio and what was said: the user's, those that `datasets` marks, or known names."""
+    names = schema.names
+    kinds = {field.name: _plain(field.type) for field in schema if names.count(field.name) == 1}
     marked = [name for name, feature in _features(schema).items() if _is_audio_feature(feature)]
-    structs = [field.name for field in schema if _is_audio_struct(field.type)]
-    named = [audio] if audio else [*marked, *AUDIO_COLUMNS, *structs]
-    found = next((name for name in named if name in schema.names and _holds_audio(schema.field(name).type)), None)
+    structs = [name for name, kind in kinds.items() if _is_audio_struct(kind)]
+    held = [name for name in (*AUDIO_COLUMNS, *BYTES_COLUMNS, *PATH_COLUMNS) if _holds_sound(kinds.get(name))]
+    named = [audio] if audio else [*marked, *held, *AUDIO_COLUMNS, *structs, *PATH_COLUMNS]
+    found = next((name for name in named if _holds_audio(kinds.get(name))), None)
     texts = [reference] if reference else REFERENCES
-    said = next((name for name in texts if name in schema.names and _is_text(schema.field(name).type)), None)
+    said = next((name for name in texts if _is_text(kinds.get(name))), None)
     return found, said
 
 
@@ -151,13 +163,24 @@ def _is_audio_feature(feature: object) -> bool:
     return isinstance(feature, dict) and feature.get("_type") == "Audio"
 
 
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """What the values are, however they are kept: categories are written as dictionaries."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
 def _is_audio_struct(kind: pa.DataType) -> bool:
     return pa.types.is_struct(kind) and {"bytes", "path"} <= {kind.field(at).name for at in range(kind.num_fields)}
 
 
-def _holds_audio(kind: pa.DataType) -> bool:
-    return _is_audio_struct(kind) or _is_text(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+def _holds_sound(kind: pa.DataType | None) -> bool:
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    return kind is not None and (_is_audio_struct(kind) or any(test(kind) for test in tests))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+def _holds_audio(kind: pa.DataType | None) -> bool:
+    return _holds_sound(kind) or _is_text(kind)
+
+
+def _is_text(kind: pa.DataType | None) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return kind is not None and any(test(kind) for test in tests)

@@ -54,7 +54,7 @@ def _named(found: Found, beside: tuple[str, ...]) -> Iterator[Entry]:
     """Yield what is named like audio or like what is read beside it; at the end it is told what was passed over."""
     others: Counter[str] = Counter()
     for entry in found.entries:
-        if is_audio(entry.uri) or entry.uri.endswith(beside):
+        if found.named or is_audio(entry.uri) or entry.uri.endswith(beside):
             yield entry
         else:
             ending = _ending(entry.uri)

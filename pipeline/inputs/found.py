@@ -1,6 +1,6 @@
 """What an input turned out to be, and the rules that the user set for reading it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -48,8 +48,11 @@ class Found:
     rules: PlanRules
     entries: Iterable[Entry] = field(default=(), repr=False)
     """What is in it, where it is a folder: sorted, read once."""
-    tar: str | None = None
-    """The tar of this NeMo manifest, where the user named it."""
+    tars: Mapping[int, str] = field(default_factory=dict)
+    """The tars of this NeMo manifest by their numbers, where the user named them; one for all of its lines, or several
+    by their `shard_id`."""
+    named: bool = False
+    """Whether the user named this very file, so that it is audio whatever its name ends like."""
 
 
 Planner: TypeAlias = Callable[[Found], Iterator[tuple[str, Row]]]

@@ -15,6 +15,8 @@ from pipeline.inputs.spool import Spool
 from pipeline.schema import Failure
 
 FORM = "kaldi"
+ANY = "-1"
+"""No channel in particular."""
 SIDES = {"utt2spk": "speaker", "utt2lang": "lang"}
 """Files of the folder that say more about an utterance, and what it is called here."""
 
@@ -64,7 +66,7 @@ def _recordings(uri: str, folder: str, rules: PlanRules) -> Iterator[Row]:
 
 
 def _place(written: str, folder: str, rules: PlanRules) -> str | Failure:
-    if re.search(r"\.ark:\d+$", written):
+    if re.search(r"\.ark:\d+(\[.*\])?$", written):
         return Failure("Unsupported", "plan", f"{written!r} points into a Kaldi archive, which is not read here")
     return resolve(written, folder, rules.roots)
 
@@ -89,7 +91,10 @@ def _segment(line: Line, recordings: Spool, folder: str, rules: PlanRules) -> Ro
         return Failure("NotFound", "plan", f"line {line.number}: wav.scp has no recording {parts[1]!r}")
     place = _place(written, folder, rules)
     duration = None if parts[3] == "-1" else end - begin
-    channel = int(parts[4]) if len(parts) == 5 and re.fullmatch(r"[0-9]{1,3}", parts[4]) else None
+    asked = parts[4] if len(parts) == 5 else ANY
+    if not re.fullmatch(r"-1|[0-9]{1,3}", asked):
+        return Failure("BadLine", "plan", f"line {line.number}: {asked!r} is not the number of a channel, from 0")
+    channel = None if asked == ANY else int(asked)
     return (
         place if isinstance(place, Failure) else Row(parts[0], place, begin=begin, duration=duration, channel=channel)
     )

@@ -1,7 +1,7 @@
 """Lhotse cuts (JSON lines), and Shar: numbered files of cuts, each with a tar of its audio.
 
 A mixed or padded cut is made of several recordings, and the times of one that was sped up are not those of its file:
-such a cut is a failed row.
+such a cut is a failed row. So is one of some of a recording's channels: one of them is heard, or all.
 """
 
 import json
@@ -27,7 +27,14 @@ def rows(found: Found) -> Iterator[tuple[str, Row]]:
     for line in lines(found.uri):
         cut = fields(line)
         row = cut if isinstance(cut, Failure) else _row(line, cut, found.uri, found.rules)
-        yield FORM, unreadable(found.uri, line, row, _id(cut)) if isinstance(row, Failure) else row
+        yield FORM, _refused(found.uri, line, row, cut) if isinstance(row, Failure) else row
+
+
+def _refused(uri: str, line: Line, failure: Failure, cut: Mapping[str, Json] | Failure) -> Row:
+    """The failed row of a cut; of one that can be read with what else it says."""
+    row = unreadable(uri, line, failure, _id(cut))
+    reference, extra = (None, None) if isinstance(cut, Failure) else told(cut)
+    return row._replace(reference=reference, extra=extra)
 
 
 def shar_rows(found: Found) -> Iterator[tuple[str, Row]]:
@@ -43,8 +50,9 @@ def shar_rows(found: Found) -> Iterator[tuple[str, Row]]:
 
 
 def is_shar(name: str) -> bool:
-    """Whether this is a file of cuts, by its name."""
-    return name.startswith("cuts.") and name.removesuffix(".gz").endswith(".jsonl")
+    """Whether this is a numbered file of cuts, by its name: `cuts.jsonl` is a list of them and has no tar."""
+    number = name.removesuffix(".gz").removesuffix(".jsonl").removeprefix("cuts.")
+    return name in (f"cuts.{number}.jsonl", f"cuts.{number}.jsonl.gz")
 
 
 def told(cut: Mapping[str, Json]) -> tuple[str | None, str | None]:
@@ -69,15 +77,14 @@ def _id(cut: Mapping[str, Json] | Failure) -> str:
 def _row(line: Line, cut: Mapping[str, Json], uri: str, rules: PlanRules) -> Row | Failure:
     place = _place(cut, uri, rules)
     begin, duration = seconds(cut.get("start")), seconds(cut.get("duration"))
-    name, channel = _id(cut), cut.get("channel")
-    for problem in (place, begin, duration):
+    name, channel = _id(cut), _channel(cut)
+    for problem in (place, begin, duration, channel):
         if isinstance(problem, Failure):
             return problem
     if not name:
         return Failure("BadLine", "plan", f"the cut of line {line.number} has no id")
     reference, extra = told(cut)
-    alone = channel if type(channel) is int and 0 <= channel < CHANNELS else None
-    return Row(name, str(place), begin=begin, duration=duration, channel=alone, reference=reference, extra=extra)  # type: ignore[arg-type]
+    return Row(name, str(place), begin=begin, duration=duration, channel=channel, reference=reference, extra=extra)  # type: ignore[arg-type]
 
 
 def _place(cut: Mapping[str, Json], uri: str, rules: PlanRules) -> str | Failure:
@@ -96,6 +103,21 @@ def _place(cut: Mapping[str, Json], uri: str, rules: PlanRules) -> str | Failure
     if kind not in ("file", "url"):
         return Failure("Unsupported", "plan", f"audio of the type {kind!r} is not read here")
     return resolve(source, folder_of(uri), rules.roots)
+
+
+def _channel(cut: Mapping[str, Json]) -> int | Failure | None:
+    """Which channel of its file a cut is of; None is all of them."""
+    told = cut.get("channel")
+    asked = [each for each in (told if isinstance(told, list) else [told]) if type(each) is int]
+    recording = cut.get("recording")
+    source = next(iter(_list(recording.get("sources"))), None) if isinstance(recording, dict) else None
+    there = _list(source.get("channels")) if isinstance(source, dict) else []
+    if not asked or (there and set(asked) == set(there) and len(there) > 1):
+        return None
+    if len(asked) > 1:
+        return Failure("Unsupported", "plan", f"channels {asked} of {there or 'its file'}: one is read, or all are")
+    place = there.index(asked[0]) if asked[0] in there else asked[0]
+    return place if 0 <= place < CHANNELS else None
 
 
 def _in_time(transforms: Json) -> bool:

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from pipeline.inputs.found import FORMATS, Found, PlanRules
 from pipeline.inputs.lhotse import is_shar
-from pipeline.inputs.paths import exists, expanded, first_entry, folder_of, name_of, plain, within
+from pipeline.inputs.paths import exists, expanded, first_entry, folder_of, name_of, numbered, plain, within
 from pipeline.inputs.rows import is_audio
 from pipeline.storage import Entry, list_entries, read_bytes
 
@@ -38,11 +38,20 @@ class UnknownError(Exception):
 
 def look(written: str, rules: PlanRules) -> Iterator[Found]:
     """Yield what an input holds, several for a numbered or globbed name; `UnknownError` says why there is nothing."""
-    tars = list(expanded(rules.tars)) if rules.tars else [None]
-    for number, uri in enumerate(expanded(written)):
-        tar = tars[number] if number < len(tars) else None
-        for found in _one(plain(uri), rules):
-            yield found if tar is None or found.form != "nemo" else replace(found, tar=plain(tar))
+    names = list(expanded(written))
+    tars = {number: plain(tar) for number, tar in numbered(rules.tars).items()} if rules.tars else {}
+    for place, name in enumerate(names):
+        for found in _one(plain(name), rules):
+            yield replace(found, tars=_own(tars, written, len(names), place)) if found.form == "nemo" else found
+
+
+def _own(tars: Mapping[int, str], written: str, manifests: int, place: int) -> Mapping[int, str]:
+    """The tars of one of some manifests: all of them where it is the only one, else the one in its place."""
+    if manifests == 1 or not tars:
+        return tars
+    if manifests != len(tars):
+        raise UnknownError(f"{written} stands for {manifests} manifests, and tars for {len(tars)} files")
+    return {0: list(tars.values())[place]}
 
 
 def _one(uri: str, rules: PlanRules) -> Iterator[Found]:
@@ -120,7 +129,7 @@ def _file(entry: Entry, rules: PlanRules) -> Found:
     if form == "librispeech":
         form = "audio"
     if form in IN_FOLDERS:
-        return Found(form, folder_of(entry.uri), rules, [entry])
+        return Found(form, folder_of(entry.uri), rules, [entry], named=True)
     return Found(form, entry.uri, rules)
 
 
@@ -148,7 +157,7 @@ def _form_of_text(uri: str, head: bytes) -> str:
         keys = _keys(line)
         if "audio_filepath" in keys:
             return "nemo"
-        if {"start", "recording"} <= keys or {"id", "supervisions"} <= keys:
+        if {"start", "recording"} <= keys or {"id", "supervisions"} <= keys or {"id", "tracks"} <= keys:
             return "lhotse"
     raise UnknownError(f"{uri} is {WORDS} (if it is one of them, name it with format; a compressed tar is none)")
 

@@ -26,7 +26,7 @@ def rows(found: Found) -> Iterator[tuple[str, Row]]:
         entry = fields(line)
         if isinstance(entry, Failure):
             yield LOOSE, unreadable(found.uri, line, entry)
-        elif found.tar is not None or "shard_id" in entry:
+        elif found.tars or "shard_id" in entry:
             spool.add(_shard(entry), f"{line.number} {line.text}")
         else:
             yield LOOSE, _loose(found.uri, line, entry, found.rules)
@@ -38,6 +38,12 @@ def rows(found: Found) -> Iterator[tuple[str, Row]]:
 def unreadable(uri: str, line: Line, failure: Failure, name: str = "") -> Row:
     """The failed row of a manifest's line; without a name it is called after its place."""
     return poisoned(name or f"{name_of(uri)}#line={line.number}", uri, failure.kind, f"{uri}: {failure.message}")
+
+
+def refused(uri: str, line: Line, failure: Failure, entry: Mapping[str, Json], rules: PlanRules) -> Row:
+    """The failed row of a line that can be read but not followed: it keeps what else the line says."""
+    row = unreadable(uri, line, failure)
+    return row._replace(reference=spoken(entry, rules), extra=carried(entry, (), rules))
 
 
 def member_uri(tar: str, member: str) -> str:
@@ -82,10 +88,10 @@ def _shard(entry: Mapping[str, Json]) -> int:
 def _loose(uri: str, line: Line, entry: Mapping[str, Json], rules: PlanRules) -> Row:
     part = _part(entry)
     if isinstance(part, Failure):
-        return unreadable(uri, line, part)
+        return refused(uri, line, part, entry, rules)
     place = resolve(part[0], folder_of(uri), rules.roots)
     if isinstance(place, Failure):
-        return unreadable(uri, line, place)
+        return refused(uri, line, place, entry, rules)
     return _row(place, part, entry, rules)
 
 
@@ -94,9 +100,20 @@ def _tarred(found: Found, line: Line) -> tuple[str, Row]:
     assert not isinstance(entry, Failure)  # it was read once
     part = _part(entry)
     if isinstance(part, Failure):
-        return LOOSE, unreadable(found.uri, line, part)
-    tar = found.tar or _tar_beside(found.uri, entry)
+        return LOOSE, refused(found.uri, line, part, entry, found.rules)
+    tar = _tar(found, entry)
+    if isinstance(tar, Failure):
+        return LOOSE, refused(found.uri, line, tar, entry, found.rules)
     return TARRED, _row(member_uri(tar, part[0]), part, entry, found.rules)
+
+
+def _tar(found: Found, entry: Mapping[str, Json]) -> str | Failure:
+    """The tar that a line's audio lies in: of several the one of its number, or the first where it tells none."""
+    if len(found.tars) <= 1 or "shard_id" not in entry:
+        return next(iter(found.tars.values()), "") or _tar_beside(found.uri, entry)
+    shard = str(entry.get("shard_id"))
+    tar = found.tars.get(int(shard)) if re.fullmatch(r"[0-9]{1,18}", shard) else None
+    return tar or Failure("NotFound", "plan", f"shard_id {shard}: of {len(found.tars)} tars none has that number")
 
 
 def _tar_beside(uri: str, entry: Mapping[str, Json]) -> str:

@@ -24,13 +24,21 @@ def expanded(pattern: str) -> Iterator[str]:
         yield pattern
         return
     first, last = (part for part in found.groups() if part is not None)
-    for number in range(int(first), int(last) + 1):
+    step = 1 if int(first) <= int(last) else -1  # as shells count
+    for number in range(int(first), int(last) + step, step):
         yield from expanded(f"{pattern[: found.start()]}{number:0{len(first)}d}{pattern[found.end() :]}")
+
+
+def numbered(pattern: str) -> dict[int, str]:
+    """The names that a pattern stands for, by their numbers; by their places where they have several."""
+    found = RANGE.findall(pattern)
+    first = int(found[0][0] or found[0][2]) if len(found) == 1 else 0
+    return dict(enumerate(expanded(pattern), first))
 
 
 def plain(written: str) -> str:
     """One spelling per place: as storage lists it, nothing after the last name. `StoreError` where it is not opened."""
-    return uri(*parse(written)).rstrip("/")
+    return uri(*parse(written)).rstrip("/") or "/"
 
 
 def first_entry(place: str) -> Entry | None:
@@ -62,7 +70,7 @@ def name_of(place: str) -> str:
 def within(place: str, root: str) -> str | None:
     """The path below the root, or None where it lies elsewhere."""
     below = root if root == "/" else f"{root}/"
-    if place.startswith("file://"):  # how storage spells a name that is not UTF-8
+    if place.startswith("file://") and not root.startswith("file://"):  # how storage spells a name that is not UTF-8
         below = f"file://{quote(below)}"
     return place[len(below) :] if place.startswith(below) else None
 
@@ -91,7 +99,9 @@ def _joined(written: str, folder: str) -> str:
         return uri(scheme, _normal(path)) if scheme else uri(scheme, path)
     scheme, mark, rest = folder.partition("://")
     if written.startswith("/"):
-        return posixpath.normpath(written)
+        return posixpath.normpath("/" + written.lstrip("/"))  # two slashes at the start it would keep
+    if scheme == "file":  # how storage spells a folder whose name is not UTF-8
+        return uri("", posixpath.normpath(f"{parse(folder)[1]}/{written}"))
     if mark:
         return f"{scheme}://{_normal(f'{rest}/{posixpath.normpath(written)}')}"
     return posixpath.normpath(f"{folder}/{written}")

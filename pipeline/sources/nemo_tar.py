@@ -20,7 +20,7 @@ from pipeline.sources.loose import placed, planned
 from pipeline.sources.webdataset import content
 from pipeline.storage import StoreError, open_input
 from pipeline.stores.errors import reading
-from pipeline.tars import Member, TarError, members
+from pipeline.tars import Member, TarError, members, plain
 
 SUB = re.compile(r"-sub[0-9]+(?=(\.[^./]*)?$)")
 
@@ -59,7 +59,7 @@ def _read(rows: pa.Table) -> Iterator[Recording]:
 def _wanted(rows: pa.Table) -> Iterator[tuple[str, Recording]]:
     """Yield each recording after the name of its member."""
     for place, row in placed(rows):
-        yield unquote(row.uri.rpartition("#")[2]), planned(place, row, None)
+        yield plain(unquote(row.uri.rpartition("#")[2])), planned(place, row, None)
 
 
 def _span(tar: str, member: Member) -> Span:

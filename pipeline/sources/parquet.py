@@ -4,6 +4,7 @@ A recording's id is its row in the file, so that it is the same however the file
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -77,13 +78,13 @@ def _recording(
     column, told = columns
     sound = values[column or ""]
     audio = _audio(box, sound)
-    if isinstance(audio, Failure):
-        return box.failed(str(at), audio)
     said = values.get(told or "")
     rest = {name: _text(value) for name, value in values.items() if not isinstance(value, bytes)}
     rest[column or ""] = sound.get("path") if isinstance(sound, Mapping) else sound if isinstance(sound, str) else None
     extra = extra_of({name: value for name, value in rest.items() if value is not None}, (told or "",))
     reference = said if isinstance(said, str) else None
+    if isinstance(audio, Failure):
+        return replace(box.failed(str(at), audio), reference=reference, extra=extra)
     return Recording(box.shard, 0, f"{box.prefix}/{at}", f"{box.uri}#{at}", audio, reference=reference, extra=extra)
 
 

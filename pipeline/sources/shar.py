@@ -4,6 +4,7 @@ The audio is the cut's own: what the cut says of its start and its channel was d
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -49,10 +50,10 @@ def _recording(box: Container, line: Line, audio: "_Audio") -> Recording:
     if not isinstance(name, str) or not is_text(name):
         return box.failed(f"line={line.number}", Failure("BadLine", "sources", "the cut has no id"))
     found = audio.of(name)
-    if isinstance(found, Failure):
-        return box.failed(name, found)
-    member, sound = found
     reference, extra = told(cut)
+    if isinstance(found, Failure):
+        return replace(box.failed(name, found), reference=reference, extra=extra)
+    member, sound = found
     uri = member_uri(box.uri, member.name)
     return Recording(box.shard, 0, f"{box.prefix}/{name}", uri, sound, reference=reference, extra=extra)
 
@@ -73,7 +74,7 @@ class _Audio:
     def of(self, name: str) -> tuple[Member, bytes | Span] | Failure:
         """The audio of a cut."""
         if known := self._places.pop(name, None):
-            return known.failure or (known, Span(self._uri, known.begin, known.begin + known.size))
+            return self._taken(known, Span(self._uri, known.begin, known.begin + known.size))
         try:
             with reading(self._uri):
                 for member in self._rest:
@@ -81,7 +82,7 @@ class _Audio:
                         continue
                     stem = member.name.removesuffix(f".{member.name.rpartition('.')[2]}")
                     if stem == name:
-                        return self._taken(member)
+                        return self._taken(member, None)
                     self._places[stem] = member
         except TarError as error:
             self._fail(Failure("Truncated", "sources", f"{self._uri}: {error.message}"))
@@ -94,10 +95,10 @@ class _Audio:
         if hasattr(self, "_file"):
             self._file.close()
 
-    def _taken(self, member: Member) -> tuple[Member, bytes | Span] | Failure:
+    def _taken(self, member: Member, span: Span | None) -> tuple[Member, bytes | Span] | Failure:
         if member.name.endswith(NOTHING):
             return Failure("NoAudio", "sources", "the cut was written without audio")
-        return member.failure or (member, content(self._file, self._uri, member))
+        return member.failure or (member, span or content(self._file, self._uri, member))
 
     def _fail(self, failure: Failure) -> None:
         self._failure = failure

@@ -11,6 +11,7 @@ import io
 import os
 import shutil
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ WORDS = {
     errno.EFBIG: (errors.FULL, "larger than a file may be here"),
     errno.ENAMETOOLONG: (errors.UNSUPPORTED, "the name is too long for this file system"),
     errno.EISDIR: (errors.UNSUPPORTED, "a folder, where a file is needed"),
+    errno.ENXIO: (errors.UNSUPPORTED, "a pipe, a socket or a device, where a file is needed"),
     errno.ESTALE: (errors.BROKEN, "the network file system lost the file: try again"),
 }
 NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -68,10 +70,10 @@ class Disk:
     def open(self, path: str) -> io.BufferedReader:
         """A whole file, as the system reads it."""
         with words(path):
-            return open(path, "rb")
+            return opened(path)
 
     def part(self, path: str, begin: int, end: int | None, version: str | None) -> Part:
-        with words(path), open(path, "rb") as file:
+        with words(path), opened(path) as file:
             state = os.fstat(file.fileno())
             file.seek(begin)
             payload = file.read(-1 if end is None else max(0, end - begin))
@@ -154,6 +156,15 @@ class Disk:
             sync_folder(os.path.dirname(path))
         finally:
             forget(temporary)
+
+
+def opened(path: str) -> io.BufferedReader:
+    """A file to read. A pipe is refused, for which one may wait for ever, and a device, which has no end."""
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.ENXIO, os.strerror(errno.ENXIO))
+    return file
 
 
 def make_folder(folder: str) -> None:

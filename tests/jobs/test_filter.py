@@ -72,6 +72,13 @@ def test_every_row_is_kept_with_its_flags_and_the_output_stays(tmp_path: Path) -
     assert row["segments"][0]["words"][3]["word"] == "w3"
 
 
+def test_flagged_rows_are_no_input_of_a_folder_that_they_lie_in(tmp_path: Path) -> None:
+    filter_rows(Filter(output(tmp_path / "talks/out")))
+    (tmp_path / "talks/a.wav").write_bytes(b"")
+    found = [each for shard in plan([str(tmp_path / "talks")]) for each in recordings(shard)]
+    assert [each.recording_id for each in found] == ["talks/a.wav"]
+
+
 def test_limits_are_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where, to = output(tmp_path / "out"), tmp_path / "to"
     limits = ["--max-wer", "0.05", "--max-repeats", "4", "--max-seconds", "50", "--min-words-per-second", "0"]

@@ -180,6 +180,22 @@ def test_the_folders_of_an_input_are_its_own_and_the_one_that_it_lies_in(tmp_pat
     assert gone("memory://corpus/1.wav", roots(["memory://corpus"])) is None
 
 
+@pytest.mark.parametrize("pattern", ["day?/1.wav", "day[12]/*.wav", "day{1..2}/1.wav"])
+def test_the_folder_before_a_pattern_of_any_kind_is_known(pattern: str, tmp_path: Path) -> None:
+    known = roots([f"{tmp_path}/disk/{pattern}", "s3://{1..2}/x"])
+    written(tmp_path, {"2.wav": b"", "disk/x": b""})
+    assert gone(f"{tmp_path}/disk/day1/1.wav", known) is None
+    (tmp_path / "disk/x").unlink()
+    assert gone(f"{tmp_path}/disk/day1/1.wav", known) == f"{tmp_path}/disk"
+
+
+def test_a_folder_that_is_spelt_like_a_pattern_is_known(tmp_path: Path) -> None:
+    written(tmp_path, {"x[1]/2.wav": b"", "y": b""})
+    known = roots([f"{tmp_path}/x[1]"])
+    (tmp_path / "x[1]/2.wav").unlink()
+    assert gone(f"{tmp_path}/x[1]/1.wav", known) == f"{tmp_path}/x[1]"
+
+
 def test_a_bucket_that_is_gone_is_known_by_name(moto_s3: str) -> None:
     assert gone(f"{moto_s3}/never.wav", ()) is None
     assert gone("s3://such-a-bucket-is-nowhere/never.wav", ()) == "bucket such-a-bucket-is-nowhere"

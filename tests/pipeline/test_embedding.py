@@ -15,6 +15,8 @@ from pipeline.embedding import Embedding, Frames, Pooled
 from pipeline.features import features
 from pipeline.gathering import Gathering
 from pipeline.inference import Device, Listener
+from pipeline.inputs.found import PlanError
+from pipeline.plan import plan
 from pipeline.schema import Recording
 from pipeline.stitching import Making, Piece
 from pipeline.storage import Store, StoreError
@@ -107,6 +109,8 @@ def test_a_piece_that_is_heard_again_finds_its_file_there(folder: Path, tmp_path
     before = path.read_bytes()
     assert row(folder, task, read(model, 0, 2.0, WHOLE) + read(model, 1, 1.0, WHOLE)) == first
     assert path.read_bytes() == before
+    with pytest.raises(PlanError, match="holds no audio"):  # nor is it taken for some, where it lies in an input
+        plan([str(tmp_path)])
 
 
 def test_a_rehearsal_writes_no_file(folder: Path, tmp_path: Path) -> None:

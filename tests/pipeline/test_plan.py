@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.inputs.found import PlanError, PlanRules
 from pipeline.inputs.naming import named
+from pipeline.inputs.paths import plain
 from pipeline.inputs.rows import Row, unpacked
 from pipeline.inputs.seen import Seen
 from pipeline.plan import plan, shards_of
@@ -99,6 +100,17 @@ def test_every_problem_of_the_set_up_is_told_at_once(tmp_path: Path) -> None:
 def test_no_input_and_an_unknown_form_are_problems(inputs: list[str], rules: PlanRules) -> None:
     with pytest.raises(PlanError, match=r"no input is named|format csv: audio, nemo"):
         plan(inputs, rules)
+
+
+def test_a_file_that_is_named_audio_is_audio_without_an_ending(tmp_path: Path) -> None:
+    written(tmp_path, {"call-1": clip(1), "call-2": clip(2)})
+    (table,) = plan([str(tmp_path / "call-1")], PlanRules(format="audio"))
+    assert table["uri"].to_pylist() == [f"{tmp_path}/call-1"]
+
+
+@pytest.mark.parametrize("written", ["/", "//", "file:///"])
+def test_the_root_of_a_disk_is_not_where_the_program_was_started(written: str) -> None:
+    assert plain(written) == "/"
 
 
 def test_a_broken_parquet_is_bad_data_and_not_a_wrong_set_up(tmp_path: Path) -> None:

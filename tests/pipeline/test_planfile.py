@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -106,6 +107,17 @@ def test_audio_that_changed_behind_its_manifest_is_planned_again(tmp_path: Path,
     assert table["recording_id"].to_pylist() == ["1.wav"]
     expected = None if form == "tarred" else len(clip(1)) + 512
     assert table["bytes"].to_pylist() == [expected]
+
+
+def test_a_tar_that_changed_elsewhere_than_beside_its_manifest_is_planned_again(tmp_path: Path) -> None:
+    lines = [{"audio_filepath": f"{n}.wav", "shard_id": n} for n in range(3)]
+    tars = {f"tars/t_{n}.tar": tarred([(f"{n}.wav", clip(n))]) for n in range(3)}
+    written(tmp_path, {"lists/m.json": jsonl(lines), **tars})
+    rules = PlanRules(tars=f"{tmp_path}/tars/t_{{0..2}}.tar")
+    first = earlier([kept(plan([f"{tmp_path}/lists/m.json"], rules))])
+    written(tmp_path, {"tars/t_1.tar": tars["tars/t_1.tar"] + bytes(512)})
+    (table,) = new_or_changed(first, plan([f"{tmp_path}/lists/m.json"], rules, first), replace(rules, generation=2))
+    assert table["recording_id"].to_pylist() == ["1.wav"]
 
 
 def test_a_folder_of_too_many_objects_is_not_catalogued(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import socket
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.inputs.found import PlanRules
+from pipeline.storage import open_input
 from pipeline.stores.disk import Disk
 from pipeline.stores.errors import StoreError
 from pipeline.stores.place import Part
@@ -66,6 +68,8 @@ def test_a_named_folder_may_be_pointed_into(tmp_path: Path) -> None:
     assert kinds(read(tmp_path / "lists/m.json")) == ["OutsideRoot", "OutsideRoot"]
     found = read(tmp_path / "lists/m.json", rules=PlanRules(roots=(str(tmp_path / "audio"),)))
     assert [each.audio for each in found] == [clip(1), clip(1)]
+    written(tmp_path, {"lists/n.json": jsonl([{"audio_filepath": f"/{tmp_path}/audio//1.wav"}])})
+    assert kinds(read(tmp_path / "lists/n.json", rules=PlanRules(roots=(str(tmp_path / "audio"),)))) == [None]
 
 
 def test_a_compressed_manifest_that_ends_too_early_says_so_after_what_was_read(tmp_path: Path) -> None:
@@ -107,6 +111,34 @@ def test_a_name_that_is_not_utf_8_is_spelled_out(tmp_path: Path) -> None:
     assert [each.audio for each in found] == [clip(1), clip(2), clip(3)]
 
 
+def test_a_manifest_in_a_folder_whose_name_is_not_utf_8_names_what_lies_beside_it(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/m\xff"
+    os.mkdir(folder)
+    names = ["1.wav", "100%.wav", "\xfc.wav"]
+    lines = jsonl([{"audio_filepath": name} for name in (*names, "../out.wav")])
+    for name, content in {"m.jsonl": lines, **dict.fromkeys(names, clip(1))}.items():
+        with open(folder + b"/" + name.encode(), "wb") as file:
+            file.write(content)
+    found = read(os.fsdecode(folder + b"/m.jsonl"))
+    assert [each.audio for each in found] == [clip(1)] * 3 + [None]
+    assert found[3].failure is not None and found[3].failure.kind == "OutsideRoot"
+
+
+def test_what_is_no_file_is_a_failed_row_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    folder = written(tmp_path / "in", {"a.wav": clip(1), "z.wav": clip(2)})
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "device.wav").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "socket.wav"))
+        found = read(folder)
+    assert kinds(found) == [None, *["Unsupported"] * 3, None]
+    assert {each.failure.message.partition(": ")[2] for each in found if each.failure} == {
+        "a pipe, a socket or a device, where a file is needed"
+    }
+    with pytest.raises(StoreError, match="a pipe"):
+        open_input(str(folder / "pipe.wav"))
+
+
 def test_a_kaldi_command_is_refused_and_never_run(tmp_path: Path) -> None:
     scp = f"a good.wav\nb touch {tmp_path}/ran |\nc\nd feats.ark:17\ne good.wav\n".encode()
     written(tmp_path, {"wav.scp": scp, "good.wav": clip(1), "text": b"b said b\n"})
@@ -123,6 +155,19 @@ def test_a_bad_segment_is_one_failed_row(tmp_path: Path) -> None:
     found = read(tmp_path)
     assert kinds(found) == [None, "BadTime", "NotFound", "BadLine", "BadTime", "PipedCommand", None]
     assert [each.recording_id for each in found] == [f"u{n}" for n in range(1, 8)]
+
+
+def test_cuts_that_are_all_mixed_are_failed_rows_and_no_shar(tmp_path: Path) -> None:
+    cut = {"id": "m", "type": "MixedCut", "tracks": []}
+    (found,) = read(written(tmp_path, {"cuts.jsonl": jsonl([cut]), "1.wav": clip(1)}))
+    assert found.recording_id == "m"
+    assert found.failure is not None and found.failure.kind == "Unsupported"
+
+
+def test_a_cut_of_a_shar_without_audio_says_so_wherever_it_stands(tmp_path: Path) -> None:
+    cuts = gzip.compress(jsonl([{"id": "b"}, {"id": "a"}]))
+    written(tmp_path, {"cuts.0.jsonl.gz": cuts, "recording.0.tar": tarred([("a.nodata", b""), ("b.wav", clip(2))])})
+    assert kinds(read(tmp_path)) == [None, "NoAudio"]
 
 
 ALTERED: dict[str, object] = {"sources": [{"type": "file", "source": "1.wav"}]}

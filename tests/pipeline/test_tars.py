@@ -1,6 +1,9 @@
 """Tars that are odd, broken, cut short or large."""
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 from pipeline.inputs.found import PlanRules
 from pipeline.plan import plan
 from pipeline.sources import recordings
-from tests.pipeline.corpora import clip, kinds, read, tarred, written
+from tests.pipeline.corpora import clip, jsonl, kinds, read, tarred, written
 
 
 def entry(name: str, content: bytes = b"", **about: object) -> tuple[tarfile.TarInfo, bytes]:
@@ -47,6 +50,19 @@ def test_an_odd_member_of_a_tar_is_one_failed_row(tmp_path: Path, poison: str) -
     found = read(written(tmp_path, {"t.tar": tar}))
     assert kinds(found) == [None, kind, None]
     assert found[2].audio == clip(2)
+
+
+def test_a_member_that_is_not_read_has_its_name_and_keeps_its_text(tmp_path: Path) -> None:
+    sparse = {"GNU.sparse.major": "1", "GNU.sparse.name": "n.wav"}
+    tar = odd_tar(
+        entry("m.wav", type=tarfile.SYMTYPE, linkname="a.wav"),
+        entry("m.txt", b"said"),
+        entry("GNUSparseFile.17/n.wav", pax_headers=sparse),
+        entry("n.json", b'{"id": 7}'),
+    )
+    link, hole = read(written(tmp_path / "in", {"t.tar": tar}))
+    assert (link.recording_id, link.reference) == ("in/t.tar/m.wav", "said")
+    assert (hole.recording_id, hole.extra) == ("in/t.tar/n.wav", '{"id": 7}')
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
@@ -98,6 +114,26 @@ def test_a_tar_that_cannot_be_read_on_gives_its_good_members_and_one_failed_row(
     assert kinds(found) == [None] * good + ["Truncated"]
     assert [each.audio for each in found[:-1]] == [clip(n) for n in range(good)]
     assert [each.failure for each in read(tmp_path)][-3:] == [None] * 3
+
+
+def test_members_of_a_tar_of_a_folder_are_known_by_their_names(tmp_path: Path) -> None:
+    tar = tarred([("./a.wav", clip(1)), ("./b.wav", clip(2)), ("././c.wav", clip(3))])
+    lines = [{"audio_filepath": name, "shard_id": 0} for name in ("b.wav", "./a.wav", "c.wav")]
+    written(tmp_path / "nemo", {"tarred_audio_manifest.json": jsonl(lines), "audio_0.tar": tar})
+    cuts = gzip.compress(jsonl([{"id": "b"}, {"id": "a"}]))
+    written(tmp_path / "shar", {"cuts.000000.jsonl.gz": cuts, "recording.000000.tar": tar})
+    written(tmp_path / "set", {"t.tar": tar})
+    assert [each.audio for each in read(tmp_path / "nemo")] == [clip(2), clip(1), clip(3)]
+    assert [each.audio for each in read(tmp_path / "shar")] == [clip(2), clip(1)]
+    assert [each.recording_id for each in read(tmp_path / "set")] == [f"set/t.tar/{name}.wav" for name in "abc"]
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_tar_that_is_compressed_whatever_its_name_is_told_as_that(
+    packed: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    (found,) = read(written(tmp_path, {"t.tar": packed(tarred([("a.wav", clip(1))]))}))
+    assert found.failure is not None and "it is compressed" in found.failure.message
 
 
 def test_two_tars_written_one_after_the_other_are_read_to_the_end(tmp_path: Path) -> None:
