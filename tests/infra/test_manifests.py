@@ -128,6 +128,8 @@ MISTAKES = [
     (JOB, "spec/ttlSecondsAfterFinished", None, "ttlSecondsAfterFinished"),
     (JOB, "spec/activeDeadlineSeconds", None, "activeDeadlineSeconds"),
     (JOB, "spec/backoffLimit", 3, "backoffLimit"),
+    (JOB, "spec/submitterConfig/backoffLimit", 0, "less than the minimum"),
+    (JOB, "spec/submitterConfig", None, "submitterConfig"),
     (JOB, "spec/entrypoint", "steno incremental --config /etc/steno/job.yaml", "does not match"),
     (JOB, "spec/entrypoint", "infra/schedules/nightly.sh", "does not match"),
     (JOB, "metadata/name", "the-transcripts-of-the-harbour", "too long"),
