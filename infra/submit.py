@@ -17,9 +17,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import yaml
 
@@ -205,9 +206,9 @@ def due(environment: Mapping[str, str]) -> float:
     return 60.0 * int(minute) if minute.isdigit() and len(minute) == MINUTES else time.time()
 
 
-def day(seconds: float) -> str:
-    """The date of a moment, in UTC."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+def day(seconds: float, zone: str) -> str:
+    """The date of a moment in the zone of its schedule: two nights of one may fall on one day of another's."""
+    return f"{datetime.fromtimestamp(seconds, ZoneInfo(zone)):%Y-%m-%d}"
 
 
 def owner(environment: Mapping[str, str]) -> dict[str, str] | None:
@@ -223,10 +224,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.submit", description="Make the day's RayJob and follow it.")
     parser.add_argument("job", type=Path, help="the RayJob, whose name and command get the date")
     parser.add_argument("--options", type=Path, help="what its command reads: the job is named by it, too")
-    parser.add_argument("--date", default=day(begun), help="the logical date (the day the pod's Job was due, UTC)")
+    parser.add_argument("--date", help="the logical date (the day on which the pod's Job was due)")
+    parser.add_argument("--zone", default="UTC", help="whose days they are")
     asked = parser.parse_args()
+    date = asked.date or day(begun, asked.zone)
     options = asked.options.read_text() if asked.options else ""
-    job = ending(dated(yaml.safe_load(asked.job.read_text()), asked.date, options, owner(os.environ)), begun)
+    job = ending(dated(yaml.safe_load(asked.job.read_text()), date, options, owner(os.environ)), begun)
     try:
         cluster = Cluster()
         job, new = submit(cluster, job)

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.check import crd_problems, is_cron, is_zone, problems, ray_up_problems
+from infra.check import problems
+from infra.crds import crd_problems
+from infra.ray_up import ray_up_problems
 from infra.render import VALUES, Json, Rendered, ValuesError, read_values, render
+from infra.times import is_cron, is_zone
 from jobs.exits import HELD, UNUSABLE
 from jobs.options import Incremental
 
@@ -53,13 +56,15 @@ def test_the_nightly_job_is_the_job_that_was_checked(rendered: Rendered) -> None
     there = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
     volumes = {volume["configMap"]["name"]: there[volume["name"]] for volume in pod["volumes"]}
     read = [f"{volumes['steno-nightly']}/rayjob.yaml", "--options", f"{volumes['steno-job']}/job.yaml"]
-    assert pod["containers"][0]["command"] == ["python", "-m", "infra.submit", *read]
+    zone = cron["spec"]["timeZone"]
+    assert pod["containers"][0]["command"] == ["python", "-m", "infra.submit", *read, "--zone", zone]
 
 
 def test_a_night_is_given_up_only_where_trying_again_is_no_use(rendered: Rendered) -> None:
     (cron,) = [each for each in rendered.kubernetes["cronjob.yaml"] if each["kind"] == "CronJob"]
-    (rule,) = cron["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
-    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [UNUSABLE, HELD])
+    dropped, useless = cron["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert (dropped["action"], dropped["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+    assert (useless["action"], useless["onExitCodes"]["values"]) == ("FailJob", [UNUSABLE, HELD])
 
 
 def test_the_options_that_ship_are_options_of_the_command(rendered: Rendered) -> None:
@@ -88,6 +93,7 @@ WORKER = "spec/workerGroupSpecs/0"
 POD = f"{WORKER}/template/spec"
 BOX = f"{POD}/containers/0"
 SUBMIT = "spec/jobTemplate/spec/template/spec/containers/0"
+NIGHT = "steno incremental --config /etc/steno/job.yaml --date"
 MISTAKES = [
     (CLUSTER, "spec/enableInTreeAutoscalling", True, "enableInTreeAutoscalling"),
     (CLUSTER, "spec/authOptions", None, "authOptions"),
@@ -95,6 +101,7 @@ MISTAKES = [
     (CLUSTER, "spec/authOptions/secretName", None, "secretName"),
     (CLUSTER, "spec/autoscalerOptions/securityContext", None, "securityContext"),
     (CLUSTER, "spec/rayVersion", "2.40.0", "rayVersion"),
+    (CLUSTER, "spec/rayVersion", "2.64.0", "rayVersion"),
     (CLUSTER, "spec/headGroupSpec/serviceType", "LoadBalancer", "serviceType"),
     (CLUSTER, "spec/headGroupSpec/rayStartParams/disable-usage-stats", None, "disable-usage-stats"),
     (CLUSTER, f"{WORKER}/rayStartParams/disable-usage-stats", "false", "disable-usage-stats"),
@@ -121,6 +128,9 @@ MISTAKES = [
     (CLUSTER, f"{WORKER}/minReplicas", 9, "cannot begin"),
     (CLUSTER, f"{WORKER}/maxReplicas", "8", "maxReplicas"),
     (CLUSTER, "metadata/name", "Steno_Cluster", "Steno_Cluster"),
+    (CLUSTER, "metadata/name", "1steno", "1steno"),
+    (JOB, "metadata/name", "1steno", "1steno"),
+    ("raycronjob.yaml", "metadata/name", "1steno", "1steno"),
     (CLUSTER, "apiVersion", "ray.io/v1alpha1", "apiVersion"),
     (CLUSTER, "kind", "RayKluster", "RayKluster"),
     (CLUSTER, "kind", "cluster", "no such kind"),
@@ -132,6 +142,10 @@ MISTAKES = [
     (JOB, "spec/submitterConfig", None, "submitterConfig"),
     (JOB, "spec/entrypoint", "steno incremental --config /etc/steno/job.yaml", "does not match"),
     (JOB, "spec/entrypoint", "infra/schedules/nightly.sh", "does not match"),
+    (JOB, "spec/entrypoint", f"{NIGHT} 2026-13-01", "date is '2026-13-01'"),
+    (JOB, "spec/entrypoint", f"{NIGHT} today --failed-OK", "Did you mean --failed-ok?"),
+    (JOB, "spec/entrypoint", f"{NIGHT} today 'unclosed", "No closing quotation"),
+    (JOB, "spec/rayClusterSpec/workerGroupSpecs/0/minReplicas", 0, "looks for GPUs when it begins"),
     (JOB, "metadata/name", "the-transcripts-of-the-harbour", "too long"),
     (JOB, "spec/rayClusterSpec/authOptions", None, "authOptions"),
     ("raycronjob.yaml", "spec/schedule", "30 25 * * *", "30 25"),
@@ -141,6 +155,11 @@ MISTAKES = [
     (CRON, "spec/concurrencyPolicy", None, "concurrencyPolicy"),
     (CRON, "spec/schedule", "every night", "every night"),
     (CRON, "spec/schedule", "0 2 * * 7", "0 2 * * 7"),
+    (CRON, "spec/schedule", "0 2,14 * * *", "a date is done once"),
+    ("raycronjob.yaml", "spec/schedule", "*/30 2 * * *", "a date is done once"),
+    (CRON, "spec/successfulJobsHistoryLimit", 3, "gone before 604800 s are over"),
+    (CRON, "spec/jobTemplate/spec/activeDeadlineSeconds", 3600, "may begin 3600 s after that"),
+    (CRON, "spec/jobTemplate/spec/podFailurePolicy/rules/0/onPodConditions", None, "not valid under any"),
     (CRON, "spec/timeZone", "local time", "timeZone"),
     (CRON, "spec/timeZone", "Mars/Olympus", "timeZone"),
     (CRON, "spec/startingDeadlineSeconds", None, "startingDeadlineSeconds"),
@@ -168,6 +187,31 @@ def test_a_mistake_in_the_job_that_a_cronjob_carries_is_found(rendered: Rendered
     assert any("authOptions" in problem for problem in problems(carried))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("output:", "outptu:", "there is no option outptu; did you mean output?"),
+        ("pool: 1-8", "pool: 8-1", "pool is '8-1'"),
+        ("address: auto", "metrics_port: 0", "metrics_port is 0"),
+        ("inputs: [s3://corpus/audio]", "inputs: [s3://corpus/audio", "job.yaml is not YAML"),
+        ("model: s3://models/medasr", "", "needs"),
+    ],
+)
+def test_a_mistake_in_the_options_of_the_command_is_found(
+    rendered: Rendered, old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(VALUES.read_text().replace(f"  {old}", f"  {new}"))
+    for name, documents in render(read_values(tmp_path / "mine.yaml")).kubernetes.items():
+        found = problems(documents)
+        expected = name != CLUSTER or said.startswith("job.yaml")  # a cluster that stays has no command
+        assert any(said in problem for problem in found) == expected, (name, found)
+
+
+def test_a_command_whose_options_only_the_image_has_is_left_alone(rendered: Rendered) -> None:
+    *before, job = rendered.kubernetes[JOB]
+    assert problems([*before, spoiled(job, "spec/entrypoint", "steno transcribe --config /opt/mine.yaml")]) == []
+
+
 def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
     (role,) = [each for each in rendered.kubernetes[CRON] if each["kind"] == "Role"]
     assert any("delete" in problem for problem in problems([spoiled(role, "rules/0/verbs", ["create", "delete"])]))
@@ -184,6 +228,7 @@ def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
         (lambda config: config["docker"].pop("container_name"), "container & image name"),
         (lambda config: config.update(file_mounts={}), "auth_token"),
         (lambda config: config["docker"].update(run_options=["--shm-size=8g"]), "NVIDIA_VISIBLE_DEVICES"),
+        (lambda config: config["provider"].update(region="us-east-1"), "eu-central-1a is no zone of us-east-1"),
         (lambda config: config["available_node_types"]["gpu"]["node_config"].pop("ImageId"), "gpu has no ImageId"),
         (
             lambda config: config["available_node_types"]["cpu"]["node_config"].update(
@@ -281,6 +326,42 @@ def test_values_that_are_missing_and_unknown_are_told_together(tmp_path: Path) -
     assert "tokenSecret is missing" in said
     assert "no manifest asks for tokenSecrets" in said
     assert "no manifest asks for gpuWorkers.maximum" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "lines of `name: value` are needed"),
+        ("- steno\n", "lines of `name: value` are needed"),
+        ("name: [\n", "is not YAML"),
+        ("name: \xff\n", "is not YAML"),
+        ("job:\n  inputs: [a]\n", "job must be one text or number"),
+        ("aws:\n  zones: [a, b]\n", "aws.zones must be one text or number"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_a_file_that_holds_no_values_is_told(text: str | None, said: str, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    if text is not None:
+        mine.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValuesError) as caught:
+        read_values(mine)
+    assert any(problem.startswith(f"{mine}") and said in problem for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--crd", "nowhere.yaml"), "nowhere.yaml cannot be read"),
+        (("--crd", str(VALUES)), "it defines no kind"),
+        (("--out", str(VALUES)), "cannot be written: File exists"),
+    ],
+)
+def test_a_file_that_is_none_is_told_in_a_line(words: tuple[str, ...], said: str) -> None:
+    command = [sys.executable, "-m", "infra", *words]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 2
+    assert said in ran.stderr.splitlines()[-1]
 
 
 def test_millicores_are_whole_cores_to_ray(tmp_path: Path) -> None:
