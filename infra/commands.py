@@ -15,21 +15,24 @@ from jobs.options import Incremental, Work
 MOUNTED = "/etc/steno/job.yaml"
 """Where the command looks for its options."""
 GPU = "nvidia.com/gpu"
-A_DATE = "2026-11-20"
+SHELL = frozenset(";&|<>$`")
+"""What makes a command a program of the shell's, in which `steno` is one word of several."""
+TODAY, A_DATE = "today", "2026-11-20"
 
 
 def command_problems(job: Document, options: str) -> Iterator[str]:
-    """What is wrong with the command of a job, and with its options; a file that only its image has is left alone."""
+    """What is wrong with the command of a job, and with its options; what cannot be read here is left alone."""
+    command = str(job.get("entrypoint"))
     try:
-        words = shlex.split(str(job.get("entrypoint")))[1:]
-        if "--config" in words and MOUNTED not in words:
+        words = shlex.split(command)[1:]
+        if SHELL & set(command) or ("--config" in words and MOUNTED not in words):
             return
         asked = _asked(words, options)
     except (CycloptsError, ValueError) as error:  # the latter of a quote that is not closed
         yield f"entrypoint: {error}"
         return
-    if isinstance(asked, Incremental) and asked.date is not None and "-" not in asked.date:
-        asked = replace(asked, date=A_DATE)  # of the day that it is
+    if isinstance(asked, Incremental) and asked.date == TODAY:
+        asked = replace(asked, date=A_DATE)
     if isinstance(asked, Work):
         yield from (f"entrypoint: {flaw}" for flaw in asked.flaws())
         if asked.device == "cuda" and not any(map(_has_gpus, mappings(at(job, "rayClusterSpec.workerGroupSpecs")))):

@@ -207,9 +207,13 @@ def test_a_mistake_in_the_options_of_the_command_is_found(
         assert any(said in problem for problem in found) == expected, (name, found)
 
 
-def test_a_command_whose_options_only_the_image_has_is_left_alone(rendered: Rendered) -> None:
+@pytest.mark.parametrize(
+    "command",
+    ["steno transcribe --config /opt/mine.yaml", f"{NIGHT} today --failed-ok && steno report s3://corpus/table"],
+)
+def test_a_command_that_cannot_be_read_here_is_left_alone(rendered: Rendered, command: str) -> None:
     *before, job = rendered.kubernetes[JOB]
-    assert problems([*before, spoiled(job, "spec/entrypoint", "steno transcribe --config /opt/mine.yaml")]) == []
+    assert problems([*before, spoiled(job, "spec/entrypoint", command)]) == []
 
 
 def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
