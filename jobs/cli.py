@@ -21,6 +21,7 @@ from jobs.cli_tables import score_output
 from jobs.exits import BROKEN, FINE, INTERRUPTED, TOLD, UNUSABLE
 from jobs.options import AS_USUAL, Manner, Transcribe
 from jobs.settings import from_file
+from pipeline.stores.errors import scrub
 
 GUIDE = """Transcripts of whole corpora with published speech models, read exactly: a clip gives the same tokens in any
 batch as alone.
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("steno: stopped. What is written stands; the same command does the rest.", file=sys.stderr)
         return INTERRUPTED
     except Exception:  # the last door: the code that Python would give means something else here
-        traceback.print_exc()
+        print(scrub(traceback.format_exc()), end="", file=sys.stderr)
         print(
             "steno: that is a fault of this program. What is written stands; the same command goes on.", file=sys.stderr
         )

@@ -104,7 +104,7 @@ def told(done: Report, manner: Manner) -> int:
     """Say what a run did and what the table holds now; the exit code."""
     outcome = look(Store(done.output))
     code = FAILED_ROWS if outcome.counts[FAILED] and not manner.failed_ok else FINE
-    page = _page(done, outcome)
+    page = None if manner.dry_run else _page(done, outcome)
     if manner.as_json:
         print(json.dumps({**asdict(done), "exit_code": code, "page": page, "table": asdict(outcome)}, indent=2))
     else:
