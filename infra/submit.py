@@ -32,8 +32,10 @@ STOPPED = "STOPPED"
 """Ray's own word for a run that somebody has stopped: KubeRay calls it complete."""
 FINE, UNUSABLE, INTERRUPTED = 0, 2, 130
 """As `jobs.exits` has them, which this small pod does not load."""
-CODE = re.compile(r"failed with exit code (\d+)")
-"""How Ray tells what its job's command ended with."""
+CODE = re.compile(r"failed with exit code (-?\d+)")
+"""How Ray tells what its job's command ended with: less than 0 is the signal that ended it."""
+KILLED = 128
+"""What a shell adds to the number of a signal."""
 UNTOLD = 1
 """The exit code for a job that failed without one: its cluster did not come, or its time was over."""
 TODAY = re.compile(r"(--date[ =])today\b")
@@ -103,7 +105,8 @@ class Standing:
         if self.deployment != FAILED:
             return None
         told = CODE.search(self.message)
-        return int(told[1]) if told else UNTOLD
+        code = int(told[1]) if told else UNTOLD
+        return code if code > 0 else KILLED - code
 
 
 def dated(job: dict[str, object], date: str, options: str = "", owner: dict[str, str] | None = None) -> Job:

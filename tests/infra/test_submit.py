@@ -69,7 +69,11 @@ def test_a_night_that_always_fails_is_given_up(cluster: Cluster, answers: tuple[
 
 @pytest.mark.parametrize(
     ("message", "code"),
-    [*((FAILURE.format(code), code) for code in (UNUSABLE, HELD, UNFINISHED, INTERRUPTED)), ("evicted", 1)],
+    [
+        *((FAILURE.format(code), code) for code in (UNUSABLE, HELD, UNFINISHED, INTERRUPTED)),
+        (f"{FAILURE.format(-9)}\nan earlier night failed with exit code 2", 137),
+        ("evicted", 1),
+    ],
 )
 def test_a_pod_ends_as_its_run_has_ended(
     message: str, code: int, cluster: Cluster, answers: tuple[type[Answers], str]
