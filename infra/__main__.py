@@ -4,7 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from infra.check import crd_problems, problems, ray_up_problems
+from infra.check import problems
+from infra.crds import crd_problems
+from infra.ray_up import ray_up_problems
 from infra.render import VALUES, Rendered, ValuesError, read_values, render
 
 
@@ -24,11 +26,21 @@ def main() -> int:
         print(f"infra: {problem}", file=sys.stderr)
     if found:
         return 2
-    for name, text in rendered.files() if asked.out else ():
-        asked.out.mkdir(parents=True, exist_ok=True)
-        (asked.out / name).write_text(text)
-        print(asked.out / name)
+    try:
+        _write(rendered, asked.out)
+    except OSError as error:
+        print(f"infra: {asked.out} cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _write(rendered: Rendered, out: Path | None) -> None:
+    if out is None:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in rendered.files():
+        (out / name).write_text(text)
+        print(out / name)
 
 
 def _problems(rendered: Rendered, crds: list[Path]) -> list[str]:

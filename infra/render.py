@@ -5,7 +5,7 @@ template, `{$text: file}` for the text of one. What comes out is checked by `che
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -61,17 +61,33 @@ class Rendered:
 
 def read_values(path: Path = VALUES) -> Values:
     """The values by their dotted names; `ValuesError` says which are missing, are no numbers, or nobody asks for."""
-    given = dict(_flat(yaml.safe_load(path.read_text())))
+    content = read(path)
+    if len(content) != 1 or not isinstance(content[0], dict):
+        raise ValuesError([f"{path}: lines of `name: value` are needed, as in {VALUES}"])
     wanted = {name for file in TEMPLATES.glob("*.yaml") for name in PLACE.findall(file.read_text())}
     asked = (wanted - set(DERIVED)) | SOURCES
-    problems = [f"{path}: {name} is missing" for name in sorted(asked - set(given))]
-    problems += [f"{path}: no manifest asks for {name}" for name in sorted(set(given) - asked)]
+    found = dict(_flat(content[0], asked))
+    given = {name: value for name, value in found.items() if not isinstance(value, dict | list)}
+    problems = [f"{path}: {name} is missing" for name in sorted(asked - set(found))]
+    problems += [f"{path}: no manifest asks for {name}" for name in sorted(set(found) - asked)]
+    several = sorted(asked & set(found) - set(given))
+    problems += [f"{path}: {name} must be one text or number, and is several: is a | missing?" for name in several]
     numbers = {name: _number(name, given[name]) for name in SOURCES & set(given)}
     odd = sorted(name for name, number in numbers.items() if number is None)
     problems += [f"{path}: {name} must be a whole number{_or_else(name)}, and is {given[name]}" for name in odd]
     if problems:
         raise ValuesError(problems)
     return {**given, **_derived({name: number for name, number in numbers.items() if number is not None})}
+
+
+def read(path: Path) -> list[Json]:
+    """The documents of a file of YAML; `ValuesError` where there is none."""
+    try:
+        return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ValuesError([f"{path} cannot be read: {error.strerror}"]) from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValuesError([f"{path} is not YAML: {error}"]) from None
 
 
 def render(values: Values) -> Rendered:
@@ -109,12 +125,13 @@ def _derived(number: Mapping[str, int]) -> Values:
     }
 
 
-def _flat(node: dict[str, Json], before: str = "") -> Iterator[tuple[str, Scalar]]:
+def _flat(node: dict[str, Json], asked: Collection[str], before: str = "") -> Iterator[tuple[str, Json]]:
+    """Names and values, down to the names that are asked for."""
     for name, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}.")
-        elif not isinstance(value, list):
-            yield before + name, value
+        if isinstance(value, dict) and before + str(name) not in asked:
+            yield from _flat(value, asked, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def _document(name: str, values: Values) -> dict[str, Json]:

@@ -17,9 +17,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import yaml
 
@@ -31,8 +32,10 @@ STOPPED = "STOPPED"
 """Ray's own word for a run that somebody has stopped: KubeRay calls it complete."""
 FINE, UNUSABLE, INTERRUPTED = 0, 2, 130
 """As `jobs.exits` has them, which this small pod does not load."""
-CODE = re.compile(r"failed with exit code (\d+)")
-"""How Ray tells what its job's command ended with."""
+CODE = re.compile(r"failed with exit code (-?\d+)")
+"""How Ray tells what its job's command ended with: less than 0 is the signal that ended it."""
+KILLED = 128
+"""What a shell adds to the number of a signal."""
 UNTOLD = 1
 """The exit code for a job that failed without one: its cluster did not come, or its time was over."""
 TODAY = re.compile(r"(--date[ =])today\b")
@@ -102,7 +105,8 @@ class Standing:
         if self.deployment != FAILED:
             return None
         told = CODE.search(self.message)
-        return int(told[1]) if told else UNTOLD
+        code = int(told[1]) if told else UNTOLD
+        return code if code > 0 else KILLED - code
 
 
 def dated(job: dict[str, object], date: str, options: str = "", owner: dict[str, str] | None = None) -> Job:
@@ -205,9 +209,9 @@ def due(environment: Mapping[str, str]) -> float:
     return 60.0 * int(minute) if minute.isdigit() and len(minute) == MINUTES else time.time()
 
 
-def day(seconds: float) -> str:
-    """The date of a moment, in UTC."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+def day(seconds: float, zone: str) -> str:
+    """The date of a moment in the zone of its schedule: two nights of one may fall on one day of another's."""
+    return f"{datetime.fromtimestamp(seconds, ZoneInfo(zone)):%Y-%m-%d}"
 
 
 def owner(environment: Mapping[str, str]) -> dict[str, str] | None:
@@ -223,10 +227,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.submit", description="Make the day's RayJob and follow it.")
     parser.add_argument("job", type=Path, help="the RayJob, whose name and command get the date")
     parser.add_argument("--options", type=Path, help="what its command reads: the job is named by it, too")
-    parser.add_argument("--date", default=day(begun), help="the logical date (the day the pod's Job was due, UTC)")
+    parser.add_argument("--date", help="the logical date (the day on which the pod's Job was due)")
+    parser.add_argument("--zone", default="UTC", help="whose days they are")
     asked = parser.parse_args()
+    date = asked.date or day(begun, asked.zone)
     options = asked.options.read_text() if asked.options else ""
-    job = ending(dated(yaml.safe_load(asked.job.read_text()), asked.date, options, owner(os.environ)), begun)
+    job = ending(dated(yaml.safe_load(asked.job.read_text()), date, options, owner(os.environ)), begun)
     try:
         cluster = Cluster()
         job, new = submit(cluster, job)

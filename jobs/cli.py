@@ -18,9 +18,10 @@ from jobs.cli_filter import flag_rows
 from jobs.cli_heads import align_inputs, embed_inputs, label_inputs, units_of_inputs
 from jobs.cli_looking import describe_checkpoint, examine_machine, report_output, verify_output
 from jobs.cli_tables import score_output
-from jobs.exits import BROKEN, FINE, INTERRUPTED, TOLD, UNUSABLE
+from jobs.exits import BROKEN, FAULT, FINE, INTERRUPTED, TOLD, UNUSABLE
 from jobs.options import AS_USUAL, Manner, Transcribe
 from jobs.settings import from_file
+from pipeline.stores.errors import scrub
 
 GUIDE = """Transcripts of whole corpora with published speech models, read exactly: a clip gives the same tokens in any
 batch as alone.
@@ -97,10 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("steno: stopped. What is written stands; the same command does the rest.", file=sys.stderr)
         return INTERRUPTED
     except Exception:  # the last door: the code that Python would give means something else here
-        traceback.print_exc()
-        print(
-            "steno: that is a fault of this program. What is written stands; the same command goes on.", file=sys.stderr
-        )
+        print(scrub(traceback.format_exc()), end="", file=sys.stderr)
+        print(f"steno: {FAULT}", file=sys.stderr)
         return BROKEN
     return code if isinstance(code, int) else FINE
 

@@ -15,6 +15,8 @@ on: as shells say it of what may work a little later."""
 INTERRUPTED = 130
 """Stopped by the user: as shells say it of Ctrl-C."""
 
+FAULT = "that is a fault of this program. What is written stands; the same command goes on."
+
 TOLD = """Exit codes: 0 all is well, 1 finished with failed rows (0 with --failed-ok; `verify`: the table is not whole),
 2 the options, the checkpoint, the input or the output cannot be used, 3 another run is writing the output, 70 a fault
 of this program, 75 storage did not answer, or it or the engine failed on the way (run it again: it goes on),

@@ -48,6 +48,7 @@ def run_id(options: Incremental) -> str:
     asked = [options.inputs, options.output, options.model, {**options.decisive, **options.files, **options.told}]
     decisive = json.dumps(asked, sort_keys=True)
     stamp = datetime.fromisoformat(options.date)
+    stamp = stamp if stamp.tzinfo is None else stamp.astimezone(UTC)
     return f"{stamp:%Y%m%dT%H%M%SZ}-{hashlib.sha256(decisive.encode()).hexdigest()[:6]}"
 
 

@@ -13,16 +13,21 @@ SECONDS = 5.0
 SPOKEN = ("auto", "local")
 """Addresses that are words."""
 CLIENT = "ray://"
+PAGES = ("http://", "https://")
+"""How a dashboard is asked, and what takes jobs there: nothing that a run can join."""
 CLIENT_PORT = 10_001
 """Where none is named."""
 
 
 def closed_door(address: str | None) -> Iterator[str]:
     """Why no cluster can be joined there."""
-    if address is None or address in SPOKEN or ("://" in address and not address.startswith(CLIENT)):
+    if address is None or address in SPOKEN:
+        return
+    pages = address.lower().startswith(PAGES)
+    if "://" in address and not address.startswith(CLIENT) and not pages:
         return
     host, port = _parts(address)
-    if not host or port is None:
+    if not host or port is None or pages:
         yield f"address is {scrub(address)!r}: it must be HOST:PORT, ray://HOST:10001 or auto"
         return
     try:

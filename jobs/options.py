@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass, fields
 from datetime import datetime
 from itertools import takewhile
-from math import inf
+from math import inf, isfinite
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -186,6 +186,9 @@ class Transcribe(Work):
             yield f"beam is {self.beam}: it must be 1 or more"
         if (self.lm or self.hotwords) and (self.beam or 1) < 2:
             yield "lm and hotwords choose among readings: beam must be 2 or more, as in --beam 10"
+        for name in ("lm_weight", "word_bonus", "hotword_boost"):
+            if not isfinite(value := getattr(self, name)):
+                yield f"{name} is {value}: it must be a number that ends, as in 0.5"
         yield from odd_calibration(self.delay_seconds, self.temperature)
 
 

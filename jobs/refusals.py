@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from jobs.exits import HELD, UNFINISHED, UNUSABLE
+from jobs.exits import BROKEN, FAULT, HELD, UNFINISHED, UNUSABLE
 from jobs.journal import journal
 from jobs.options import Manner
 from pipeline import log
@@ -63,6 +63,13 @@ def refused(error: Exception, manner: Manner) -> int:
     if isinstance(error, OutputHeldError | LeaseLost):
         return HELD
     return UNFINISHED if _passing(error) else UNUSABLE
+
+
+def broken(error: Exception) -> int:
+    """Tell where this program is at fault, where all else is told; the exit code."""
+    log.tell("".join(traceback.format_exception(error)), level=logging.ERROR)
+    log.tell(FAULT, level=logging.ERROR)
+    return BROKEN
 
 
 def reasons(error: Exception) -> tuple[str, ...]:

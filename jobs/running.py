@@ -15,7 +15,7 @@ from jobs.options_looking import Reporting
 from jobs.outcome import Outcome, look
 from jobs.planning import Growing, Once, Planning
 from jobs.preview import preview
-from jobs.refusals import Problem, SetupError, reasons, refused
+from jobs.refusals import Problem, SetupError, broken, reasons, refused
 from jobs.reporting import report
 from jobs.retrying import planned_again
 from jobs.setup import checked
@@ -60,9 +60,9 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
     except KeyboardInterrupt:
         log.tell(f"stopped. What is in {options.output} stands; the same command goes on from there.", level=NOTICE)
         code = INTERRUPTED
-    except Exception as error:  # a fault of this program, which the command tells
+    except Exception as error:
         course.problems = reasons(error)
-        raise
+        code = broken(error)
     finally:
         if not manner.dry_run:
             course.end(code)
@@ -104,7 +104,7 @@ def told(done: Report, manner: Manner) -> int:
     """Say what a run did and what the table holds now; the exit code."""
     outcome = look(Store(done.output))
     code = FAILED_ROWS if outcome.counts[FAILED] and not manner.failed_ok else FINE
-    page = _page(done, outcome)
+    page = None if manner.dry_run else _page(done, outcome)
     if manner.as_json:
         print(json.dumps({**asdict(done), "exit_code": code, "page": page, "table": asdict(outcome)}, indent=2))
     else:

@@ -10,6 +10,8 @@ from pathlib import Path
 import yaml
 from cyclopts import App, ArgumentCollection, CycloptsError, config
 
+from pipeline.stores.errors import scrub
+
 CONFIG = "config"
 
 
@@ -33,6 +35,13 @@ def _listed(names: list[str]) -> str:
 def read(path: str, known: Iterable[str]) -> dict[str, object]:
     """The file's settings by their names on the command line; `CycloptsError` says all that is wrong."""
     try:
+        return _read(path, list(known))
+    except CycloptsError as error:
+        raise CycloptsError(msg=scrub(str(error))) from None
+
+
+def _read(path: str, names: list[str]) -> dict[str, object]:
+    try:
         with Path(path).open(encoding="utf-8") as file:  # a file, so that what is wrong is told with its name
             found = yaml.safe_load(file)
     except OSError as error:
@@ -44,7 +53,6 @@ def read(path: str, known: Iterable[str]) -> dict[str, object]:
     if not isinstance(found, dict):
         raise CycloptsError(msg=f"{path} must be lines of `option: value`, as in `beam: 4`")
     settings = {str(key).replace("_", "-"): value for key, value in found.items()}
-    names = list(known)
     if problems := [_unknown(path, key, names) for key in settings if key not in names]:
         raise CycloptsError(msg="\n".join(problems))
     return {key: _typed(value) for key, value in settings.items() if value is not None}

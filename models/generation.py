@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import TypeVar
 
 from models.config import Json, at_least, read, refuse
@@ -116,6 +116,8 @@ class Rules:
             flaws.append(f"max_length is {self.max_length}; from 2 to max_target_positions {self.longest} is supported")
         if self.no_repeat_ngram < 0:
             flaws.append(f"no_repeat_ngram is {self.no_repeat_ngram}; a whole number is needed, 0 for no such rule")
+        if not isfinite(self.length_penalty):
+            flaws.append(f"length_penalty is {self.length_penalty}; a number is needed")
         if not 0 < self.temperature < inf:
             flaws.append(f"temperature is {self.temperature}; a number above 0 is needed")
         if not isinstance(self.early_stopping, bool) and self.early_stopping != NEVER:

@@ -21,6 +21,9 @@ port=${CLUSTER_PORT:-6399}
 python=${PYTHON:-python3}
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
+MOST=12
+NOTHING="nothing is running: local.sh start N"
+
 die() { echo "local.sh: $*" >&2; exit 1; }
 
 mkdir -p "$home/nodes"
@@ -34,6 +37,8 @@ export PYTHONPATH=$here${PYTHONPATH:+:$PYTHONPATH}
 numbers() { find "$home/nodes" -name '*.pid' -printf '%f\n' | sed 's/\.pid//' | sort -n; }
 
 alive() { kill -0 "$(cat "$home/nodes/$1.pid")" 2>/dev/null; }
+
+running() { for number in $(numbers); do ! alive "$number" || return 0; done; return 1; }
 
 node() {  # node NUMBER [ray start's options]: each node is a session of its own, so that it can be ended as one
     local number=$1 first=$((port + 1 + 8 * $1))
@@ -83,8 +88,8 @@ give_up() { stop; die "$1"; }
 
 start() {
     local many=${1:?how many nodes}
-    [ "$many" -ge 1 ] && [ "$many" -le 12 ] || die "1 to 12 nodes"
-    for number in $(numbers); do ! alive "$number" || die "it is running already: local.sh stop"; done
+    [[ $many =~ ^[0-9]+$ ]] && [ "$many" -ge 1 ] && [ "$many" -le $MOST ] || die "1 to $MOST nodes"
+    ! running || die "it is running already: local.sh stop"
     rm -f "$home"/nodes/*
     local client=()  # Ray's client has a port of its own where it is installed, and no word for none
     ! "$python" -c 'import grpc' 2>/dev/null || client=(--ray-client-server-port=$((port + 99)))
@@ -104,13 +109,18 @@ stop() {
 case $command in
     start) start "${2:-}" ;;
     join)
+        running || die "$NOTHING"
+        number=$(($(numbers | tail -n 1) + 1))
+        [ "$number" -lt $MOST ] || die "$MOST nodes are all that there are ports for"
         there=$(joined | wc -l)
-        begin $(($(numbers | tail -n 1) + 1)) $((there + 1)) ;;
+        begin "$number" $((there + 1)) ;;
     leave)
         youngest=$(numbers | tail -n 1)
         [ "${youngest:-0}" -gt 0 ] || die "there is no worker to end"
         end "$youngest" KILL ;;
-    status) joined ;;
+    status)
+        running || die "$NOTHING"
+        joined ;;
     env) printf 'export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=%q RAY_ADDRESS=127.0.0.1:%s\n' "$home/token" "$port" ;;
     stop) stop ;;
     *) die "no such command: $command" ;;

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.checks.finding import Finding, fine, problem
+from jobs.joining import closed_door
+from pipeline.stores.errors import scrub
 
 LEASH = """
 import os, signal, threading
@@ -39,7 +41,10 @@ WORDS = 300
 
 def engine(address: str | None, patience: float) -> Iterator[Finding]:
     """Start, or join, run one task, and leave."""
-    about = f"Ray at {address}" if address else "Ray on this machine"
+    about = f"Ray at {scrub(address)}" if address else "Ray on this machine"
+    if closed := list(closed_door(address)):
+        yield problem(about, closed[0], _remedy(address))
+        return
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as complaints:
         trial = subprocess.Popen(  # noqa: S603  # ourselves
             [sys.executable, "-c", LEASH + TRIAL, address or ""],
@@ -57,7 +62,7 @@ def engine(address: str | None, patience: float) -> Iterator[Finding]:
         told, complained = out.read().decode(), complaints.read().decode(errors="replace")
     if code:
         last = (complained.strip().splitlines() or ["it ended without a word"])[-1]
-        yield problem(about, last[:WORDS], _remedy(address))
+        yield problem(about, scrub(last)[:WORDS], _remedy(address))
         return
     yield _answered(about, json.loads(told.strip().splitlines()[-1]))
 

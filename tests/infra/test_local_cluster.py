@@ -191,5 +191,5 @@ def test_the_readme_can_be_followed(outside: Mapping[str, str], home: Path, tmp_
     assert (tmp_path / "r" / "cronjob.yaml").exists()
 
 
-NOT_HERE = ("infra/image/build.sh", "kubectl")
+NOT_HERE = ("infra/image/build.sh", "docker", "kubectl")
 """They need Docker, and Kubernetes."""

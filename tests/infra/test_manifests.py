@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.check import crd_problems, is_cron, is_zone, problems, ray_up_problems
-from infra.render import VALUES, Json, Rendered, ValuesError, read_values, render
+from infra.check import problems
+from infra.crds import crd_problems
+from infra.ray_up import ray_up_problems
+from infra.render import VALUES, Json, Rendered, read_values, render
 from jobs.exits import HELD, UNUSABLE
 from jobs.options import Incremental
 
@@ -53,13 +55,15 @@ def test_the_nightly_job_is_the_job_that_was_checked(rendered: Rendered) -> None
     there = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
     volumes = {volume["configMap"]["name"]: there[volume["name"]] for volume in pod["volumes"]}
     read = [f"{volumes['steno-nightly']}/rayjob.yaml", "--options", f"{volumes['steno-job']}/job.yaml"]
-    assert pod["containers"][0]["command"] == ["python", "-m", "infra.submit", *read]
+    zone = cron["spec"]["timeZone"]
+    assert pod["containers"][0]["command"] == ["python", "-m", "infra.submit", *read, "--zone", zone]
 
 
 def test_a_night_is_given_up_only_where_trying_again_is_no_use(rendered: Rendered) -> None:
     (cron,) = [each for each in rendered.kubernetes["cronjob.yaml"] if each["kind"] == "CronJob"]
-    (rule,) = cron["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
-    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [UNUSABLE, HELD])
+    dropped, useless = cron["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert (dropped["action"], dropped["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+    assert (useless["action"], useless["onExitCodes"]["values"]) == ("FailJob", [UNUSABLE, HELD])
 
 
 def test_the_options_that_ship_are_options_of_the_command(rendered: Rendered) -> None:
@@ -88,6 +92,7 @@ WORKER = "spec/workerGroupSpecs/0"
 POD = f"{WORKER}/template/spec"
 BOX = f"{POD}/containers/0"
 SUBMIT = "spec/jobTemplate/spec/template/spec/containers/0"
+NIGHT = "steno incremental --config /etc/steno/job.yaml --date"
 MISTAKES = [
     (CLUSTER, "spec/enableInTreeAutoscalling", True, "enableInTreeAutoscalling"),
     (CLUSTER, "spec/authOptions", None, "authOptions"),
@@ -95,6 +100,7 @@ MISTAKES = [
     (CLUSTER, "spec/authOptions/secretName", None, "secretName"),
     (CLUSTER, "spec/autoscalerOptions/securityContext", None, "securityContext"),
     (CLUSTER, "spec/rayVersion", "2.40.0", "rayVersion"),
+    (CLUSTER, "spec/rayVersion", "2.64.0", "rayVersion"),
     (CLUSTER, "spec/headGroupSpec/serviceType", "LoadBalancer", "serviceType"),
     (CLUSTER, "spec/headGroupSpec/rayStartParams/disable-usage-stats", None, "disable-usage-stats"),
     (CLUSTER, f"{WORKER}/rayStartParams/disable-usage-stats", "false", "disable-usage-stats"),
@@ -121,6 +127,9 @@ MISTAKES = [
     (CLUSTER, f"{WORKER}/minReplicas", 9, "cannot begin"),
     (CLUSTER, f"{WORKER}/maxReplicas", "8", "maxReplicas"),
     (CLUSTER, "metadata/name", "Steno_Cluster", "Steno_Cluster"),
+    (CLUSTER, "metadata/name", "1steno", "1steno"),
+    (JOB, "metadata/name", "1steno", "1steno"),
+    ("raycronjob.yaml", "metadata/name", "1steno", "1steno"),
     (CLUSTER, "apiVersion", "ray.io/v1alpha1", "apiVersion"),
     (CLUSTER, "kind", "RayKluster", "RayKluster"),
     (CLUSTER, "kind", "cluster", "no such kind"),
@@ -128,8 +137,14 @@ MISTAKES = [
     (JOB, "spec/ttlSecondsAfterFinished", None, "ttlSecondsAfterFinished"),
     (JOB, "spec/activeDeadlineSeconds", None, "activeDeadlineSeconds"),
     (JOB, "spec/backoffLimit", 3, "backoffLimit"),
+    (JOB, "spec/submitterConfig/backoffLimit", 0, "less than the minimum"),
+    (JOB, "spec/submitterConfig", None, "submitterConfig"),
     (JOB, "spec/entrypoint", "steno incremental --config /etc/steno/job.yaml", "does not match"),
     (JOB, "spec/entrypoint", "infra/schedules/nightly.sh", "does not match"),
+    (JOB, "spec/entrypoint", f"{NIGHT} 2026-13-01", "date is '2026-13-01'"),
+    (JOB, "spec/entrypoint", f"{NIGHT} today --failed-OK", "Did you mean --failed-ok?"),
+    (JOB, "spec/entrypoint", f"{NIGHT} today 'unclosed", "No closing quotation"),
+    (JOB, "spec/rayClusterSpec/workerGroupSpecs/0/minReplicas", 0, "looks for GPUs when it begins"),
     (JOB, "metadata/name", "the-transcripts-of-the-harbour", "too long"),
     (JOB, "spec/rayClusterSpec/authOptions", None, "authOptions"),
     ("raycronjob.yaml", "spec/schedule", "30 25 * * *", "30 25"),
@@ -139,6 +154,11 @@ MISTAKES = [
     (CRON, "spec/concurrencyPolicy", None, "concurrencyPolicy"),
     (CRON, "spec/schedule", "every night", "every night"),
     (CRON, "spec/schedule", "0 2 * * 7", "0 2 * * 7"),
+    (CRON, "spec/schedule", "0 2,14 * * *", "a date is done once"),
+    ("raycronjob.yaml", "spec/schedule", "*/30 2 * * *", "a date is done once"),
+    (CRON, "spec/successfulJobsHistoryLimit", 3, "gone before 604800 s are over"),
+    (CRON, "spec/jobTemplate/spec/activeDeadlineSeconds", 3600, "may begin 3600 s after that"),
+    (CRON, "spec/jobTemplate/spec/podFailurePolicy/rules/0/onPodConditions", None, "not valid under any"),
     (CRON, "spec/timeZone", "local time", "timeZone"),
     (CRON, "spec/timeZone", "Mars/Olympus", "timeZone"),
     (CRON, "spec/startingDeadlineSeconds", None, "startingDeadlineSeconds"),
@@ -166,6 +186,35 @@ def test_a_mistake_in_the_job_that_a_cronjob_carries_is_found(rendered: Rendered
     assert any("authOptions" in problem for problem in problems(carried))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("output:", "outptu:", "there is no option outptu; did you mean output?"),
+        ("pool: 1-8", "pool: 8-1", "pool is '8-1'"),
+        ("address: auto", "metrics_port: 0", "metrics_port is 0"),
+        ("inputs: [s3://corpus/audio]", "inputs: [s3://corpus/audio", "job.yaml is not YAML"),
+        ("model: s3://models/medasr", "", "needs"),
+    ],
+)
+def test_a_mistake_in_the_options_of_the_command_is_found(
+    rendered: Rendered, old: str, new: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(VALUES.read_text().replace(f"  {old}", f"  {new}"))
+    for name, documents in render(read_values(tmp_path / "mine.yaml")).kubernetes.items():
+        found = problems(documents)
+        expected = name != CLUSTER or said.startswith("job.yaml")  # a cluster that stays has no command
+        assert any(said in problem for problem in found) == expected, (name, found)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["steno transcribe --config /opt/mine.yaml", f"{NIGHT} today --failed-ok && steno report s3://corpus/table"],
+)
+def test_a_command_that_cannot_be_read_here_is_left_alone(rendered: Rendered, command: str) -> None:
+    *before, job = rendered.kubernetes[JOB]
+    assert problems([*before, spoiled(job, "spec/entrypoint", command)]) == []
+
+
 def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
     (role,) = [each for each in rendered.kubernetes[CRON] if each["kind"] == "Role"]
     assert any("delete" in problem for problem in problems([spoiled(role, "rules/0/verbs", ["create", "delete"])]))
@@ -182,6 +231,7 @@ def test_an_account_that_may_delete_is_refused(rendered: Rendered) -> None:
         (lambda config: config["docker"].pop("container_name"), "container & image name"),
         (lambda config: config.update(file_mounts={}), "auth_token"),
         (lambda config: config["docker"].update(run_options=["--shm-size=8g"]), "NVIDIA_VISIBLE_DEVICES"),
+        (lambda config: config["provider"].update(region="us-east-1"), "eu-central-1a is no zone of us-east-1"),
         (lambda config: config["available_node_types"]["gpu"]["node_config"].pop("ImageId"), "gpu has no ImageId"),
         (
             lambda config: config["available_node_types"]["cpu"]["node_config"].update(
@@ -230,93 +280,6 @@ def test_gpu_workers_are_of_the_spot_market(rendered: Rendered) -> None:
         "gpu": True,
         "cpu": True,
     }
-
-
-@pytest.mark.parametrize("text", ["30 2 * * *", "*/15 0-6,22 1,15 * 1-5", "0 0 1 1 0,6", "5/10 * * * *"])
-def test_a_time_is_understood(text: str) -> None:
-    assert is_cron(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "60 * * * *",
-        "* 24 * * *",
-        "* * 0 * *",
-        "* * * 13 *",
-        "* * * * 7",
-        "* * * * 0-7",
-        "9-3 * * * *",
-        "*/0 * * * *",
-        "* * *",
-    ],
-)
-def test_what_is_no_time_is_refused(text: str) -> None:
-    assert not is_cron(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "known"),
-    [
-        *((name, True) for name in ("Etc/UTC", "UTC", "Etc/GMT-3", "Europe/Berlin", "America/Argentina/Buenos_Aires")),
-        *((name, False) for name in ("Mars/Olympus", "Local", "local", "localtime", "europe/berlin", "", 3)),
-    ],
-)
-def test_a_time_zone_is_one_that_kubernetes_knows(text: object, known: bool) -> None:
-    assert is_zone(text) == known
-
-
-def test_values_that_are_missing_and_unknown_are_told_together(tmp_path: Path) -> None:
-    values = yaml.safe_load(VALUES.read_text())
-    del values["tokenSecret"]
-    values["tokenSecrets"] = "typo"
-    values["gpuWorkers"]["maximum"] = 8
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
-    with pytest.raises(ValuesError) as caught:
-        read_values(tmp_path / "mine.yaml")
-    said = "\n".join(caught.value.problems)
-    assert "tokenSecret is missing" in said
-    assert "no manifest asks for tokenSecrets" in said
-    assert "no manifest asks for gpuWorkers.maximum" in said
-
-
-def test_millicores_are_whole_cores_to_ray(tmp_path: Path) -> None:
-    values = yaml.safe_load(VALUES.read_text())
-    values["gpuWorkers"]["cpu"], values["cpuWorkers"]["cpu"] = "7500m", "500m"
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
-    rendered = render(read_values(tmp_path / "mine.yaml"))
-    kinds = rendered.ray_up["available_node_types"]
-    assert (kinds["gpu"]["resources"]["CPU"], kinds["cpu"]["resources"]["CPU"]) == (7, 1)
-    assert ray_up_problems(rendered.ray_up) == problems(rendered.kubernetes[CLUSTER]) == []
-    (gpu, _) = rendered.kubernetes[CLUSTER][-1]["spec"]["workerGroupSpecs"]
-    assert gpu["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "7500m"
-
-
-def test_values_that_are_no_numbers_are_told_together(tmp_path: Path) -> None:
-    values = yaml.safe_load(VALUES.read_text()) | {"idleSeconds": "2m"}
-    values["gpuWorkers"] |= {"max": "eight", "gpu": 0.5}
-    values["cpuWorkers"]["cpu"] = "7.5"
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
-    with pytest.raises(ValuesError) as caught:
-        read_values(tmp_path / "mine.yaml")
-    assert [problem.rpartition(": ")[2] for problem in caught.value.problems] == [
-        "cpuWorkers.cpu must be a whole number or millicores such as 7500m, and is 7.5",
-        "gpuWorkers.gpu must be a whole number, and is 0.5",
-        "gpuWorkers.max must be a whole number, and is eight",
-        "idleSeconds must be a whole number, and is 2m",
-    ]
-
-
-def test_nothing_is_written_of_values_that_do_not_fit(tmp_path: Path) -> None:
-    values = yaml.safe_load(VALUES.read_text()) | {"schedule": "nightly", "drainSeconds": 300}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
-    command = [sys.executable, "-m", "infra", "--values", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert ran.returncode == 2
-    assert "'nightly' is not a 'cron'" in ran.stderr
-    assert "the drain lasts 300 s" in ran.stderr
-    assert not (tmp_path / "out").exists()
 
 
 CRD = {

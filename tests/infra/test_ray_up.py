@@ -14,6 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from ray.autoscaler._private import aws
 from ray.autoscaler._private.command_runner import DockerCommandRunner
+from ray.autoscaler._private.util import parse_usage
 from ray.scripts.scripts import cli
 
 from infra.render import Json, read_values, render
@@ -117,13 +118,35 @@ def test_readme_runs_on_aws_what_the_values_say_with_what_was_written(found: lis
     for words in typed:
         name, command, rest = cli.resolve_command(click.Context(cli), words)
         understood.append((name, command.make_context(name, rest).params))
-    assert [name for name, _ in understood] == ["up", "rsync-up", "exec", "down"]
-    (_, brought), (_, run) = understood[1:3]
+    assert [name for name, _ in understood] == ["up", "rsync-up", "exec", "exec", "down"]
+    (_, brought), _, (_, run) = understood[1:4]
     written = {f"rendered/{name}" for name, _ in render(read_values()).files()}
     assert {params["cluster_config_file"] for _, params in understood} | {brought["source"]} <= written
     assert run["cmd"] == str(read_values()["command"]).replace("/etc/steno/job.yaml", "job.yaml")
     *_, there = [step.rest for step in of(found, "steno", "WORKDIR")]
     assert brought["target"] == f"{there}/job.yaml"
+
+
+def test_readme_waits_for_a_gpu_before_it_runs_on_aws(tmp_path: Path) -> None:
+    (wait,) = [shlex.split(line)[-1] for line in lines(section("## On a cluster")) if "ray status" in line]
+    without, used = parse_usage({"CPU": (0, 8)}, verbose=False), parse_usage({"GPU": (0, 1)}, verbose=False)
+    looks = [["Pending:", " gpu, 1 launching", *without], [*without, *used]]
+    for number, look in enumerate(looks):
+        (tmp_path / f"look{number}").write_text("\n".join(look))
+    for name, said in {"ray": 'cat "$(ls look* | head -1)"', "sleep": 'rm "$(ls look* | head -1)"'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{said}\n")
+        (tmp_path / name).chmod(0o755)
+    here = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    ran = subprocess.run(["/bin/bash", "-c", wait], env=here, capture_output=True, text=True, timeout=20, check=True)
+    assert ran.stdout == f"{used[0]}\n"
+    assert [path.name for path in tmp_path.glob("look*")] == ["look1"], "it looked once more than it slept"
+
+
+def test_readme_builds_and_names_what_the_values_do() -> None:
+    typed = [shlex.split(line, comments=True)[1:] for line in lines(section("## On a cluster"))]
+    values = read_values()
+    assert [words[-1] for words in typed if words[0] in {"infra/image/build.sh", "docker"}] == 2 * [values["image"]]
+    assert [words[-1] for words in typed if words[1] == "create"] == [values["namespace"]]
 
 
 def test_the_manifests_name_the_ray_that_is_in_the_image() -> None:

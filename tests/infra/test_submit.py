@@ -1,8 +1,9 @@
 """What the CronJob's pod does, against a server that answers as Kubernetes does."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -68,7 +69,11 @@ def test_a_night_that_always_fails_is_given_up(cluster: Cluster, answers: tuple[
 
 @pytest.mark.parametrize(
     ("message", "code"),
-    [*((FAILURE.format(code), code) for code in (UNUSABLE, HELD, UNFINISHED, INTERRUPTED)), ("evicted", 1)],
+    [
+        *((FAILURE.format(code), code) for code in (UNUSABLE, HELD, UNFINISHED, INTERRUPTED)),
+        (f"{FAILURE.format(-9)}\nan earlier night failed with exit code 2", 137),
+        ("evicted", 1),
+    ],
 )
 def test_a_pod_ends_as_its_run_has_ended(
     message: str, code: int, cluster: Cluster, answers: tuple[type[Answers], str]
@@ -109,18 +114,29 @@ def test_a_pod_knows_the_exit_codes_of_its_run() -> None:
 
 
 def test_a_pod_of_a_later_try_takes_the_date_that_the_night_was_due() -> None:
-    minute = int(datetime(2026, 11, 20, 23, 55, tzinfo=UTC).timestamp()) // 60
-    assert day(due({"JOB_NAME": f"steno-nightly-{minute}"})) == "2026-11-20"
+    assert day(due({"JOB_NAME": named(datetime(2026, 11, 20, 23, 55, tzinfo=UTC))}), "UTC") == "2026-11-20"
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    assert day(due({"JOB_NAME": "steno-nightly-again"})) == day(due({})) == today
+    assert day(due({"JOB_NAME": "steno-nightly-again"}), "UTC") == day(due({}), "UTC") == today
+
+
+def named(moment: datetime) -> str:
+    """What Kubernetes calls the Job of a minute."""
+    return f"steno-nightly-{int(moment.timestamp()) // 60}"
+
+
+def test_no_two_nights_of_a_schedule_have_one_date_when_its_clocks_change() -> None:
+    zone = ZoneInfo("Europe/London")
+    nights = [datetime(2027, 3, 26, 0, 30, tzinfo=zone) + timedelta(days=number) for number in range(5)]
+    dates = [day(due({"JOB_NAME": named(night)}), zone.key) for night in nights]
+    assert dates == [f"2027-03-{number}" for number in range(26, 31)]
+    assert len({day(night.timestamp(), "UTC") for night in nights}) == 4, "two of these begin on one day of UTC"
 
 
 @pytest.mark.parametrize(("late", "left"), [(0, 7200), (5400, 1800), (9000, 1)])
 def test_a_later_try_ends_with_its_night(late: int, left: int) -> None:
     job = {**JOB, "spec": {**JOB["spec"], "activeDeadlineSeconds": 7200}}
-    minute = int(time.time() - late) // 60
     first = dated(job, "2026-11-21")
-    ended = ending(first, due({"JOB_NAME": f"steno-nightly-{minute}"}))
+    ended = ending(first, due({"JOB_NAME": named(datetime.fromtimestamp(time.time() - late, UTC))}))
     assert ended["metadata"] == first["metadata"], "every try of a night is known by one name"
     assert left - 62 <= ended["spec"]["activeDeadlineSeconds"] <= left
 

@@ -1,4 +1,4 @@
-"""What a job is told of how late a checkpoint writes and how sure it is."""
+"""What a job is told of how late a checkpoint writes, how sure it is, and how much words count."""
 
 import pytest
 
@@ -22,6 +22,8 @@ def test_a_delay_is_part_of_what_decides_a_table_where_it_is_told(job: type[Tran
         (Transcribe(("a",), "out", "model", delay_seconds=-2.0), "delay_seconds is -2.0: it must be"),
         (Transcribe(("a",), "out", "model", temperature=0.0), "temperature is 0.0: it must be more than 0"),
         (Transcribe(("a",), "out", "model", temperature=float("nan")), "temperature is nan: it must be more than 0"),
+        (Transcribe(("a",), "out", "model", word_bonus=float("nan")), "word_bonus is nan: it must be a number"),
+        (Transcribe(("a",), "out", "model", word_bonus=float("-inf")), "word_bonus is -inf: it must be a number"),
     ],
 )
 def test_what_cannot_be_meant_is_told(options: Work, said: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jobs.cli import main
 from jobs.demo.__main__ import CORPUS, MODEL
-from jobs.exits import BROKEN, FAILED_ROWS, FINE, HELD, INTERRUPTED, UNFINISHED, UNUSABLE
+from jobs.exits import BROKEN, FAILED_ROWS, FAULT, FINE, HELD, INTERRUPTED, UNFINISHED, UNUSABLE
 from jobs.options import Retry
 from jobs.options_looking import Reporting
 from jobs.page.history import runs
@@ -84,6 +84,20 @@ def test_a_run_that_is_stopped_or_breaks_leaves_a_record_that_the_next_replaces(
     assert main(["retry", str(tmp_path / "out")]) == UNUSABLE, "no run has come to its end"
     assert main(asked) == FAILED_ROWS
     assert records(tmp_path) == [(name, "done", FAILED_ROWS)]
+
+
+def test_a_fault_is_told_where_all_else_is_told(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: Passes) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr(Passes, "run", fail)
+    assert main([*asked, "--log", "json"]) == BROKEN
+    *_, where, what = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert where["level"] == what["level"] == "error" and where["run"].startswith("20261120T")
+    assert where["message"].startswith("Traceback") and "ZeroDivisionError: by nothing" in where["message"]
+    assert what["message"] == FAULT
 
 
 def test_a_night_that_was_stopped_has_a_page_and_the_next_start_adds_to_what_it_did_and_cost(

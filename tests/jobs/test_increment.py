@@ -15,6 +15,7 @@ import soundfile
 from jobs import Incremental, Retry, SetupError, Transcribe, incremental, retry, transcribe
 from jobs.cli import main
 from jobs.exits import FINE, UNUSABLE
+from jobs.increment import run_id
 from jobs.outcome import look
 from pipeline.latest import latest
 from pipeline.output import generations
@@ -183,6 +184,24 @@ def test_a_wrong_date_is_told_with_all_else_that_is_wrong(
     problems = json.loads(capsys.readouterr().out)["problems"]
     assert problems[0].startswith("beam is 0") and problems[1].startswith(said)
     assert [problem.partition(": ")[0] for problem in problems[2:]] == ["model", "input"][: 1 + bool(asked)]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_dry_run_of_a_date_that_is_done_changes_nothing(model: Path, tmp_path: Path) -> None:
+    speak(tmp_path / "corpus" / "a.flac", 1)
+    words = ["incremental", "--inputs", str(tmp_path / "corpus"), "-o", str(tmp_path / "out"), "-m", str(model)]
+    assert main([*words, "--cpus", "1", "--date", "2026-11-20"]) == FINE
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    assert any(path.suffix == ".html" for path in before)
+    assert main([*words, "--cpus", "1", "--date", "2026-11-20", "--dry-run"]) == FINE
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
+
+
+def test_a_date_is_the_moment_that_it_names_wherever_it_was_named() -> None:
+    dates = ("2026-11-20T04:00", "2026-11-20T06:00+02:00", "2026-11-20T06:00+05:00")
+    first, same, other = (run_id(Incremental(("in",), "out", "model", date=date)) for date in dates)
+    assert first == same != other
+    assert first.startswith("20261120T040000Z-") and other.startswith("20261120T010000Z-")
 
 
 @pytest.mark.parametrize("name", ["in/{date}", "s3://in/{date}/", "in/{date}/*.tar", "in/calls-{date}.jsonl"])

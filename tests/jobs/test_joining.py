@@ -32,7 +32,13 @@ def test_addresses_that_are_words_are_left_to_the_engine(address: str | None, mo
     assert list(closed_door(address)) == []
 
 
-@pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:ninety", "head:65536", "ray://", "ray://:10001"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("head", "head:", ":6379", "head:ninety", "head:65536", "ray://", "ray://:10001"),
+        *("http://head:8265", "HTTPS://head"),
+    ],
+)
 def test_what_is_no_address_is_told(address: str) -> None:
     assert list(closed_door(address)) == [f"address is {address!r}: it must be HOST:PORT, ray://HOST:10001 or auto"]
 

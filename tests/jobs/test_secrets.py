@@ -3,21 +3,25 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pyarrow.dataset
 import pytest
 import soundfile
 
+from jobs import running
+from jobs.checks.engine import engine
 from jobs.cli import main
 from jobs.demo.__main__ import MODEL
-from jobs.exits import FAILED_ROWS, UNFINISHED, UNUSABLE
+from jobs.exits import BROKEN, FAILED_ROWS, UNFINISHED, UNUSABLE
 from pipeline.output import add_generation
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
@@ -138,6 +142,24 @@ def test_no_secret_is_repeated_where_a_job_cannot_start(
     assert json.loads(said.out)["problems"]
     assert BIRD not in (said.out + said.err).lower().encode()
     clean(tmp_path)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_no_secret_is_repeated_by_a_fault_of_the_program_by_its_settings_or_by_the_doctor(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    def broken(*_: object) -> NoReturn:
+        raise ZeroDivisionError(f"at {address}")
+
+    assert main(["transcribe", "--config", address]) == UNUSABLE
+    assert [finding.verdict for finding in engine(f"https://{address}", 20.0)] == ["problem"]
+    with monkeypatch.context() as fault:
+        fault.setattr(running, "run", broken)
+        assert main(["transcribe", "in", "-o", "out", "-m", "model"]) == BROKEN
+    said = capsys.readouterr()
+    assert "ZeroDivisionError: at " in said.err
+    told = [finding.said + finding.about for finding in engine(f"https://{address}", 20.0)]
+    assert BIRD not in re.sub(r"[\s│]", "", said.out + said.err + "".join(told)).lower().encode()
 
 
 def test_no_secret_is_told_when_storage_fails_in_the_middle(

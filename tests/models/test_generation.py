@@ -1,6 +1,7 @@
 """The texts that Speech2Text writes are the reference's, token for token, whatever the search and the company."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -160,6 +161,7 @@ def test_how_readings_are_weighed_and_when_to_stop_is_read_from_the_file(tmp_pat
         (Generation(early_stopping="soon"), "early_stopping is 'soon'"),
         (Generation(language="fr"), "has no languages"),
         (Generation(temperature=0.0), "temperature is 0.0; a number above 0"),
+        (Generation(length_penalty=math.nan), "length_penalty is nan; a number is needed"),
     ],
 )
 def test_a_search_that_cannot_be_meant_is_named(search: Generation, words: str) -> None:

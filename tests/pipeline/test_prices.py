@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import prices
+from pipeline import machines, prices
 from pipeline.log import NOTICE
 from pipeline.prices import Bill, Prices
 from pipeline.tally import Tally
@@ -17,6 +17,17 @@ def test_a_node_costs_what_its_most_telling_name_costs() -> None:
     assert found.unpriced([("cpu",), ("tpu-group", "tpu"), ("tpu-group", "tpu")]) == {"tpu-group"}
     assert Prices({}).unpriced([("cpu",)]) == set(), "without prices nobody asks"
     assert found.together([("cpu",), ("spot-gpu", "gpu"), ("gpu",)]) == pytest.approx(3.44)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("group", ["spot-cpu", None])
+def test_a_node_is_called_by_its_group_and_by_what_it_is(group: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `ray up` and KubeRay tell a node which group it is of."""
+    monkeypatch.setenv("RAY_NODE_TYPE_NAME", group or "")
+    with machines.cluster(cpus=1):
+        (names,) = machines.nodes()
+    assert names == ((group, "cpu") if group else ("cpu",))
+    assert Prices({"cpu": 0.04, "spot-cpu": 0.01}).together([names]) == (0.01 if group else 0.04)
 
 
 def test_a_node_is_paid_for_while_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
