@@ -64,21 +64,21 @@ end() {  # end NUMBER SIGNAL
 
 joined() { "$python" -m infra.cluster.nodes "127.0.0.1:$port" "$@"; }
 
-await() {  # await N: until N nodes are there, or the youngest has ended
-    local youngest
-    youngest=$(numbers | tail -n 1)
+await() {  # await NUMBER MILLISECONDS: until a node is there that began since, or this one has ended
     for _ in $(seq 120); do
-        alive "$youngest" || return 1
-        joined --at-least "$1" >/dev/null 2>&1 && return
+        alive "$1" || return 1
+        joined --since "$2" >/dev/null 2>&1 && return
         sleep 0.5
     done
     return 1
 }
 
-begin() {  # begin NUMBER N: a worker, and N nodes in all; Ray gives one up that takes 30 seconds, on a busy machine
+begin() {  # begin NUMBER: a worker; Ray gives one up that takes 30 seconds, on a busy machine
+    local began
     for _ in 1 2 3; do
+        began=$(date +%s%3N)
         worker "$1"
-        await "$2" && return
+        await "$1" "$began" && return
         end "$1" KILL
     done
     give_up "node $1 does not come up: see $home/nodes/$1.log"
@@ -95,9 +95,9 @@ start() {
     ! "$python" -c 'import grpc' 2>/dev/null || client=(--ray-client-server-port=$((port + 99)))
     node 0 --head --port="$port" --dashboard-host=127.0.0.1 --dashboard-port=$((port + 100)) \
         --temp-dir="$home/ray" "${client[@]}"
-    await 1 || give_up "the head does not come up: see $home/nodes/0.log"
+    await 0 0 || give_up "the head does not come up: see $home/nodes/0.log"
     for number in $(seq 1 $((many - 1))); do  # one after the other: two that come at once take each other's sockets
-        begin "$number" $((number + 1))
+        begin "$number"
     done
     joined
 }
@@ -112,8 +112,7 @@ case $command in
         running || die "$NOTHING"
         number=$(($(numbers | tail -n 1) + 1))
         [ "$number" -lt $MOST ] || die "$MOST nodes are all that there are ports for"
-        there=$(joined | wc -l)
-        begin "$number" $((there + 1)) ;;
+        begin "$number" ;;
     leave)
         youngest=$(numbers | tail -n 1)
         [ "${youngest:-0}" -gt 0 ] || die "there is no worker to end"
