@@ -30,6 +30,8 @@ from jobs.demo.speech import (
     draw_manner,
     draw_room,
     record,
+    run_on,
+    studio,
 )
 from jobs.demo.truth import Truth, write_truth
 
@@ -56,7 +58,7 @@ class Studio:
 
     def room(self) -> Room:
         """A room that several sentences share."""
-        return replace(draw_room(self._random), noise_decibels=30.0, reverberation=0.0, before=0.2, after=0.5)
+        return studio(draw_room(self._random), before=0.2, after=0.5)
 
     def takes(self, count: int) -> list[tuple[Utterance, str]]:
         """Several."""
@@ -187,7 +189,7 @@ def _call(folder: Path, studio: Studio) -> Iterator[Truth]:
         sides[mine].append(take)
         hush = np.zeros(len(take.samples), np.float32)
         sides[other].append(replace(speakers[other], samples=hush, text="", words=()))
-    said = [_joined(side) for side in sides]
+    said = [run_on(side) for side in sides]
     (folder / name).write_bytes(encoded(np.stack([side.samples for side in said], 1), SAMPLE_RATE, "flac"))
     for channel, side in enumerate(said):
         seconds, words = round(len(side.samples) / SAMPLE_RATE, 3), _words(side.words, 0.0)
@@ -199,7 +201,7 @@ def _long(folder: Path, studio: Studio) -> Iterator[Truth]:
     room = studio.room()
     takes = [studio.take(room=room)[0]]
     takes += [studio.take(like=takes[0], room=room)[0] for _ in range(LONG_SENTENCES - 1)]
-    diary = _joined(takes)
+    diary = run_on(takes)
     content = encoded(diary.samples, SAMPLE_RATE, "opus")
     (folder / name).write_bytes(content)
     yield _known(name, name, content, (diary, "long"))
@@ -215,18 +217,6 @@ def _keywords(folder: Path, seed: int) -> Iterator[Truth]:
         content = encoded(take[0].samples, SAMPLE_RATE, "opus")
         (folder / name).write_bytes(content)
         yield _known(name, name, content, take)
-
-
-def _joined(takes: Sequence[Utterance]) -> Utterance:
-    """One after another."""
-    words: list[Word] = []
-    start = 0
-    for take in takes:
-        offset = start / SAMPLE_RATE
-        words += [Word(word.text, word.start + offset, word.end + offset) for word in take.words]
-        start += len(take.samples)
-    text = " ".join(take.text for take in takes if take.text)
-    return replace(takes[0], samples=np.concatenate([t.samples for t in takes]), text=text, words=tuple(words))
 
 
 def _broken(folder: Path) -> None:

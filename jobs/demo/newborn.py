@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from jobs.demo.students import Student
+from models.layers.attention import RotaryAttention
 from models.layers.convolution import DepthwiseConvolution, FirstConvolution, StridedConvolution
 from models.layers.positions import PositionalConvolution
 from models.model import SpeechModel
@@ -47,6 +48,15 @@ def begin_from(model: SpeechModel, other: SpeechModel) -> int:
     same = {name: tensor for name, tensor in theirs.items() if name in mine and mine[name].shape == tensor.shape}
     model.load_state_dict(mine | same)
     return len(same)
+
+
+@torch.no_grad()
+def sharpen(model: SpeechModel, by: float) -> None:
+    """Multiply the queries of its attention: what is sharp among some seconds is blurred among some minutes."""
+    for module in model.modules():
+        if isinstance(module, RotaryAttention):
+            query, _, _ = module.inward.weight.chunk(3)
+            query.mul_(by)
 
 
 def _draw(module: nn.Module) -> None:

@@ -19,7 +19,7 @@ from jobs.demo.grammar import training_sentences
 from jobs.demo.keywords import keywords
 from jobs.demo.lateness import write_delays
 from jobs.demo.lessons import inventory
-from jobs.demo.newborn import begin_from, newborn
+from jobs.demo.newborn import begin_from, newborn, sharpen
 from jobs.demo.spelling import Translation
 from jobs.demo.students import STUDENTS, Student
 from jobs.demo.teaching import CtcTeacher, KeywordTeacher, WriterTeacher
@@ -46,6 +46,13 @@ class Lap:
     """The highest learning rate."""
     planned: int = 0
     """Steps in which the rate would come down all the way; 0 for `steps`."""
+    joined: tuple[int, ...] = ()
+    """Sentences of the longest recordings, as they grow; nothing for single sentences. A batch is then some 40 s, and
+    a step is learned from two."""
+    crowded: bool = False
+    """Whether what is far away counts as if it were heard many times, as in recordings of up to ten minutes."""
+    sharper: float = 1.0
+    """What queries are multiplied by before it, as attention chooses among more than it has heard at once."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,15 @@ class Recipe:
 
 
 RECIPES: Mapping[Family, Recipe] = {
-    "lasr": Recipe((Lap(1108, 0, 2e-3), Lap(900, 10, 1.2e-3))),
+    "lasr": Recipe(
+        (
+            Lap(1108, 0, 2e-3),
+            Lap(900, 10, 1.2e-3),
+            Lap(400, 20, 1.5e-3, 900, joined=(4, 8, 16, 32)),
+            Lap(107, 30, 1e-3, joined=(32,)),
+            Lap(170, 40, 6e-4, joined=(16,), crowded=True, sharper=1.3),
+        )
+    ),
     "hubert": Recipe(
         (Lap(470, 0, 1.5e-3, 2000), Lap(650, 20, 1.3e-3), Lap(650, 30, 1.3e-3, 1200), Lap(1800, 40, 1.2e-3))
     ),
@@ -79,7 +94,7 @@ RECIPES: Mapping[Family, Recipe] = {
     ),
 }
 """In an order in which every beginning is there. To save time, what ships began with HuBERT as it was then: SEW-D after
-its first course, the classifier after its second."""
+its first course, the classifier after its second. LASR's last three named phonemes by one layer."""
 
 app = App("recipe", help=__doc__)
 
@@ -139,7 +154,8 @@ def teach(
     print(f"{family}: {sum(parameter.numel() for parameter in model.parameters()):,} parameters")
     texts = keywords if family == "keywords" else training_sentences
     for lap in laps:
-        course = Course(lap.steps, lap.rate, lap.seed, texts, lap.planned or lap.steps)
+        sharpen(model, lap.sharper)
+        course = Course(lap.steps, lap.rate, lap.seed, texts, lap.planned or lap.steps, lap.joined, lap.crowded)
         teacher = teacher_of(model, student, len(inventory()))
         train(model, teacher, course, lambda trained: save(trained, student, out / family))
 

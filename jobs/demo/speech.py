@@ -3,7 +3,8 @@
 Everything follows from the seed of the generator that is passed in.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +90,11 @@ def draw_room(random: np.random.Generator) -> Room:
     )
 
 
+def studio(room: Room, before: float, after: float) -> Room:
+    """A room in which long recordings are made: little noise, no echo, and these seconds around each sentence."""
+    return replace(room, noise_decibels=30.0, reverberation=0.0, before=before, after=after)
+
+
 def record(text: str, manner: Manner, room: Room, random: np.random.Generator) -> Utterance:
     """Speak a sentence in a room."""
     spoken = espeak().say(text, manner)
@@ -101,6 +107,24 @@ def record(text: str, manner: Manner, room: Room, random: np.random.Generator) -
     samples = np.clip(voice + noise, -1, 1).astype(np.float32)
     words, phonemes = (_placed(sounds, padding[0]) for sounds in (spoken.words, spoken.phonemes))
     return Utterance(samples, text, words, phonemes, manner)
+
+
+def run_on(takes: Sequence[Utterance]) -> Utterance:
+    """One after another, as one recording in the manner of the first."""
+    words: list[Word] = []
+    phonemes: list[Word] = []
+    start = 0
+    for take in takes:
+        words += _moved(take.words, start / SAMPLE_RATE)
+        phonemes += _moved(take.phonemes, start / SAMPLE_RATE)
+        start += len(take.samples)
+    samples = np.concatenate([take.samples for take in takes])
+    text = " ".join(take.text for take in takes if take.text)
+    return Utterance(samples, text, tuple(words), tuple(phonemes), takes[0].manner)
+
+
+def _moved(sounds: Sequence[Word], seconds: float) -> list[Word]:
+    return [Word(sound.text, sound.start + seconds, sound.end + seconds) for sound in sounds]
 
 
 def _placed(sounds: tuple[Sound, ...], offset: int) -> tuple[Word, ...]:

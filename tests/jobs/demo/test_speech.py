@@ -10,8 +10,17 @@ import pytest
 from jobs.demo import espeak as binding
 from jobs.demo.espeak import EspeakError, Manner, Spoken, espeak
 from jobs.demo.grammar import sentences
-from jobs.demo.lessons import CLIPS, SILENCE, lessons
-from jobs.demo.speech import HELD_OUT_VARIANTS, SAMPLE_RATE, TRAINING_VARIANTS, Room, Utterance, draw_room, record
+from jobs.demo.lessons import CLIPS, SECONDS, SILENCE, lessons
+from jobs.demo.speech import (
+    HELD_OUT_VARIANTS,
+    SAMPLE_RATE,
+    TRAINING_VARIANTS,
+    Room,
+    Utterance,
+    draw_room,
+    record,
+    run_on,
+)
 from tests.jobs.demo.speaking import needs_espeak
 
 QUIET = Room(0.3, 0.3, 0.5, noise_decibels=90, colour=0, reverberation=0, dullness=0)
@@ -111,3 +120,26 @@ def test_a_lesson_knows_its_phonemes() -> None:
     heard = lesson.phonemes != SILENCE
     assert 0.3 < heard.mean() < 0.98
     assert not heard[:, :4].any()
+
+
+@needs_espeak
+def test_a_long_lesson_has_recordings_of_many_lengths_and_knows_their_phonemes() -> None:
+    group = list(islice(lessons(1, joined=(8,)), 12))
+    assert all(len(one.samples) == 1 or one.seconds <= SECONDS for one in group)
+    counts = [len(text.split()) for one in group for text in one.texts]
+    assert (min(counts) < 10, max(counts) > 40) == (True, True)
+    for one in group:
+        assert one.phonemes.shape[1] == -(-one.samples.shape[1] // 160)
+        assert 0.3 < (one.phonemes != SILENCE).mean() < 0.98
+
+
+@needs_espeak
+def test_recordings_that_run_on_know_where_their_words_are() -> None:
+    one, other = recorded("good morning"), recorded("north south")
+    both = run_on([one, other])
+    assert both.text == "good morning north south"
+    assert [word.text for word in both.words] == both.text.split()
+    seconds = len(one.samples) / SAMPLE_RATE
+    assert both.words[2].start == other.words[0].start + seconds
+    assert both.phonemes[len(one.phonemes)].start == other.phonemes[0].start + seconds
+    np.testing.assert_array_equal(both.samples, np.concatenate([one.samples, other.samples]))

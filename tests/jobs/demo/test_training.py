@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from jobs.demo.lessons import Lesson
-from jobs.demo.newborn import begin_from, newborn, tones
+from jobs.demo.newborn import begin_from, newborn, sharpen, tones
 from jobs.demo.recipe import RECIPES, teacher_of
 from jobs.demo.students import STUDENTS
 from jobs.demo.teaching import places
-from jobs.demo.training import Course
+from jobs.demo.training import TOGETHER, Course, optimizers_of
 
 PHONEMES = 9
 
@@ -94,6 +94,34 @@ def test_the_rate_goes_up_and_down_and_phonemes_fade() -> None:
     assert rates.index(max(rates)) == pytest.approx(5, abs=1)
     assert 0 < rates[-1] < 0.05
     assert [course.phonemes_at(step) for step in (0, 25, 99)] == [1, 0.5, 0.1]
+
+
+@pytest.mark.parametrize(("joined", "kinds"), [((), ["AdamW"]), ((4, 8), ["AdamW", "Muon"])])
+def test_every_weight_is_moved_by_one_optimizer(joined: tuple[int, ...], kinds: list[str]) -> None:
+    model = newborn(STUDENTS["lasr"], 0)
+    teacher = teacher_of(model, STUDENTS["lasr"], PHONEMES)
+    course = Course(100, 2.0, 0, iter, 100, joined)  # type: ignore[arg-type]
+    optimizers = optimizers_of(model, teacher, course)
+    moved = [weight for each in optimizers for group in each.param_groups for weight in group["params"]]
+    assert [type(each).__name__ for each in optimizers] == kinds
+    assert sorted(map(id, moved)) == sorted(map(id, (*model.parameters(), *teacher.parameters())))
+    assert course.together == (TOGETHER if joined else 1)
+
+
+def test_a_sharper_attention_has_larger_queries_and_the_same_keys_and_values() -> None:
+    model, other = newborn(STUDENTS["lasr"], 0), newborn(STUDENTS["lasr"], 0)
+    sharpen(model, 1.5)
+    for name, weight in model.state_dict().items():
+        before = other.state_dict()[name]
+        if name.endswith("attention.inward.weight"):
+            before = torch.cat([1.5 * before[:128], before[128:]])
+        torch.testing.assert_close(weight, before)
+
+
+def test_recordings_of_a_lap_grow() -> None:
+    laps = [lap for recipe in RECIPES.values() for lap in recipe.courses]
+    assert all(lap.joined == tuple(sorted(lap.joined)) for lap in laps)
+    assert any(lap.joined for lap in RECIPES["lasr"].courses)
 
 
 def test_recipes_begin_with_what_was_made_before() -> None:
