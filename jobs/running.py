@@ -1,7 +1,9 @@
 """A job as the command line runs it: progress on stderr, the result on stdout, and an exit code."""
 
 import json
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -30,6 +32,7 @@ from pipeline.schema import FAILED
 from pipeline.storage import Store, StoreError
 from pipeline.tasks import Task
 from pipeline.unfinished import UnfinishedError
+from pipeline.vigil import leaving
 
 STOPPED = (SetupError, LeaseLost, CommittedElsewhereError, UnfinishedError, StoreError)
 """What ends a run before its table is whole."""
@@ -51,7 +54,7 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
         with _stoppable():
             if manner.dry_run:
                 return _preview(options, task, manner, planning)
-            with progress(manner) as watch:
+            with progress(manner) as watch, leaving(lambda error: _end(refused(error, manner))):
                 done = carry_out(options, task, all_of(watch, course), planning, run_id)
             code = told(done, manner)
     except STOPPED as error:
@@ -67,6 +70,13 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
         if not manner.dry_run:
             course.end(code)
     return code
+
+
+def _end(code: int) -> None:
+    """Now, and with this code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _wrong(options: Work, task: Task, planning: Planning) -> tuple[Problem, ...]:

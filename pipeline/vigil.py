@@ -1,9 +1,12 @@
-"""Notice that the engine has gone, and say so: its client library ends this process some time later without a word.
+"""Notice that the engine has gone, and say so: its client library ends this process soon after, with 1 and no word.
 
-The part of the engine that a driver talks to listens on a socket of this machine for as long as it lives.
+The part of the engine that a driver talks to listens on a socket of this machine for as long as it lives, and hangs up
+on whoever is connected when it dies.
 """
 
+import select
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +21,9 @@ from pipeline.unfinished import UnfinishedError
 SOCKETS = Path("/proc/net/unix")
 """What listens on this machine."""
 EVERY = 0.5
-"""Seconds between two looks."""
-
+"""Seconds between two looks, unless it hangs up."""
+SOON = 0.01
+"""The same when it has hung up."""
 STARTS, LATE = 3, "timed out during startup"
 """How often an engine that is late is started, and what it says then."""
 WAKE = signal.SIGUSR2
@@ -28,6 +32,23 @@ WAKE = signal.SIGUSR2
 
 class EngineLostError(UnfinishedError):
     """The engine cannot go on."""
+
+
+Leave = Callable[[EngineLostError], None]
+_leave: list[Leave] = []
+
+
+@contextmanager
+def leaving(leave: Leave) -> Iterator[None]:
+    """While the block runs, this is done at once when the engine dies, beside what waits for it.
+
+    The library ends this process when it next touches the engine's memory, which may be at any moment.
+    """
+    _leave.append(leave)
+    try:
+        yield
+    finally:
+        _leave.remove(leave)
 
 
 @contextmanager
@@ -42,7 +63,7 @@ def vigil() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if gone.is_set():
-            raise EngineLostError(_lost("the cluster's process on this machine has died")) from None
+            raise EngineLostError(DIED) from None
         raise
     except ExecutionTimeoutError as error:  # half an hour, as the engine counts
         raise EngineLostError(_lost("nothing has moved in the cluster for a long time")) from error
@@ -94,21 +115,30 @@ def _lost(what: str) -> str:
     return f"{what}. What is committed stands; the same command goes on from there, on a cluster that is whole."
 
 
+DIED = _lost("the cluster's process on this machine has died")
+
+
 def _socket() -> str:
     node = ray._private.worker.global_worker.node
     return "" if node is None else str(node.raylet_socket_name)
 
 
-def _watch(socket: str, over: threading.Event, gone: threading.Event) -> None:
+def _watch(name: str, over: threading.Event, gone: threading.Event) -> None:
     """Look whether the socket is there, for as long as it was there at first."""
-    if not _listens(socket):
+    if not _listens(name):
         return
-    while not over.wait(EVERY):
-        if not _listens(socket) and not over.is_set():
-            gone.set()
-            signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
-            return
+    with socket.socket(socket.AF_UNIX) as line:
+        lines, every = [line] if line.connect_ex(name) == 0 else [], EVERY
+        while not over.is_set():
+            hung_up, _, _ = select.select(lines, [], [], every)
+            if not _listens(name) and not over.is_set():
+                gone.set()
+                for leave in _leave:
+                    leave(EngineLostError(DIED))
+                signal.pthread_kill(threading.main_thread().ident or 0, WAKE)
+                return
+            lines, every = ([], SOON) if hung_up else (lines, every)
 
 
-def _listens(socket: str) -> bool:
-    return bool(socket) and SOCKETS.exists() and socket in SOCKETS.read_text().split()  # of several nodes, this one
+def _listens(name: str) -> bool:
+    return bool(name) and SOCKETS.exists() and name in SOCKETS.read_text().split()  # of several nodes, this one

@@ -1,5 +1,6 @@
 """An engine that dies under a run ends it in words."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import ActorDiedError
 
 from pipeline import vigil as watching
-from pipeline.vigil import EngineLostError, begin, vigil
+from pipeline.vigil import EngineLostError, begin, leaving, vigil
 from tests.conftest import ROOT
 
 
@@ -33,6 +34,32 @@ def test_an_engine_that_dies_interrupts_what_waits_for_it(sockets: Path) -> None
     with pytest.raises(EngineLostError, match="has died"), vigil():
         threading.Event().wait(30)
     assert time.monotonic() - began < 10
+
+
+def test_an_engine_that_hangs_up_is_missed_at_once_and_whoever_wants_to_leave_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its library ends this process when it next touches what is not there: there may be no time for another look."""
+    monkeypatch.setattr(watching, "EVERY", 30.0)
+    monkeypatch.setattr(watching, "_socket", lambda: name)
+    left: list[tuple[str, float]] = []
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(name := str(tmp_path / "raylet"))
+        engine.listen()
+
+        def die() -> None:
+            line, _ = engine.accept()
+            left.append(("dead", time.monotonic()))
+            engine.close()
+            line.close()
+
+        threading.Thread(target=die).start()
+        note = leaving(lambda error: left.append((str(error), time.monotonic())))
+        with pytest.raises(EngineLostError, match="has died"), vigil(), note:
+            threading.Event().wait(30)
+    (_, died), (said, noticed) = left
+    assert "the same command goes on" in said
+    assert noticed - died < 5
 
 
 def test_ctrl_c_is_still_ctrl_c(sockets: Path) -> None:
