@@ -32,6 +32,8 @@ FORMAT_VERSION = 1
 READERS = 32
 """Footers that are read at once."""
 PREFIX = "stenopool."
+SMALL = 8 << 10
+"""Bytes of a table up to which compressed pages are no smaller: what each needs to begin with takes longest there."""
 ROW_GROUP_BYTES, FEWEST_ROWS, MOST_ROWS = 32 << 20, 1_000, 65_536
 """A row group: about so many bytes of memory, within these numbers of rows."""
 NAMED = 5
@@ -154,9 +156,9 @@ def serialise(table: pa.Table, footer: Footer) -> bytes:
         "seconds": repr(footer.seconds),
     }
     marked = table.replace_schema_metadata({PREFIX + name: value for name, value in metadata.items()})
-    sink = pa.BufferOutputStream()
+    sink, packed = pa.BufferOutputStream(), "zstd" if table.nbytes > SMALL else "none"
     with pq.ParquetWriter(
-        sink, marked.schema, compression="zstd", write_statistics=True, write_page_index=True
+        sink, marked.schema, compression=packed, write_statistics=True, write_page_index=True
     ) as writer:
         if table.num_rows:  # an empty group of rows is more than some readers can bear
             writer.write_table(marked, row_group_size=row_group(table))

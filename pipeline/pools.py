@@ -9,6 +9,7 @@ from ray.data._internal.execution.interfaces import ExecutionResources
 from ray.data.context import AutoscalingConfig
 
 from pipeline.forgetting import Forgetting
+from pipeline.pacing import Pacing
 from pipeline.resources import Resources
 from pipeline.standing import Watchman
 from pipeline.standstill import Standstill
@@ -28,7 +29,7 @@ def conduct(resources: Resources, in_hand: int) -> None:
     context.enable_progress_bars = context.print_on_execution_start = False
     context.execution_options.preserve_order = False
     context.execution_options.exclude_resources = ExecutionResources(cpu=resources.spared)
-    context.custom_execution_callback_classes = [Watchman, Standstill, Forgetting]
+    context.custom_execution_callback_classes = [Watchman, Standstill, Forgetting, Pacing]
     context.autoscaling_config = growth(resources.begun, resources.listeners[1], in_hand)
 
 

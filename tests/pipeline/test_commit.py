@@ -125,6 +125,17 @@ def test_the_files_are_compressed_with_statistics_and_groups_of_a_sensible_size(
     assert committing.row_group(rows(census(10))) == committing.MOST_ROWS
 
 
+def test_a_file_of_a_few_rows_is_not_compressed_and_no_larger_for_it(
+    disk: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(disk, "1", rows(census(10)), census(10), STAMP)
+    monkeypatch.setattr(committing, "SMALL", 0)
+    commit(disk, "2", rows(census(10)), census(10), STAMP)
+    plain, packed = (disk.read(transcript_name(shard)) for shard in "12")
+    kinds = [pq.read_metadata(pa.BufferReader(file)).row_group(0).column(0).compression for file in (plain, packed)]
+    assert kinds == ["UNCOMPRESSED", "ZSTD"] and len(plain) <= len(packed)
+
+
 def test_the_folder_reads_as_one_table_everywhere(disk: Store) -> None:
     commit(disk, "a", rows(census(30)), census(30), STAMP)
     commit(disk, "b/c", rows([(0, 0), (0, 1)]), [(0, 0), (0, 1)], STAMP)

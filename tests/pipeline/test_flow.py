@@ -29,6 +29,7 @@ from pipeline.inference import Device
 from pipeline.inputs.found import PlanRules
 from pipeline.lease import Lease
 from pipeline.output import add_generation
+from pipeline.pacing import TURN, Pacing
 from pipeline.passes import Passes
 from pipeline.plan import plan
 from pipeline.planfile import write_plan
@@ -164,6 +165,23 @@ def test_what_is_free_goes_back_to_the_system_now_and_then(monkeypatch: pytest.M
     for _ in range(4):
         forgetting.on_execution_step(SimpleNamespace(_topology={}))
     assert given == [10.0, 20.5]
+
+
+def test_the_engine_cannot_turn_without_end(here: Resources) -> None:
+    """With all its rows ready and nobody to take them, it turned 300 times a second: all that its driver could do."""
+    flow.flow(PLANNED, Rules("memory://out", "model", AudioRules(), Buckets()), Device("model"), here)
+    assert Pacing in DataContext.get_current().custom_execution_callback_classes
+    now, slept = [0.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    pacing = Pacing(lambda: now[0], sleep)
+    for busy in (0.25 * TURN, 0.0, 0.75 * TURN, 5 * TURN, TURN, 0.5 * TURN):
+        now[0] += busy
+        pacing.on_execution_step(SimpleNamespace())
+    assert slept == pytest.approx([0.75 * TURN, TURN, 0.25 * TURN, 0.5 * TURN])
 
 
 def test_what_lies_about_in_pieces_is_given_back() -> None:
