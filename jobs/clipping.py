@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.apart import FALLEN
-from pipeline.audio.reading import open_audio
+from pipeline.audio.deck import Deck, open_audio
 from pipeline.audio.rules import AudioError, AudioRules
 from pipeline.schema import Recording, Samples
 from pipeline.sources import recordings
@@ -86,14 +86,15 @@ def _among(planned: pa.Table, wanted: Collection[str]) -> Iterator[Recording]:
 
 
 def _heard(found: Iterable[Recording]) -> Iterable[tuple[Recording, list[float]]]:
+    deck = Deck()
     for recording in found:
-        yield recording, [] if recording.failure else _shares(recording)
+        yield recording, [] if recording.failure else _shares(recording, deck)
 
 
-def _shares(recording: Recording) -> list[float]:
+def _shares(recording: Recording, deck: Deck) -> list[float]:
     tops = Tops()
     try:
-        with open_audio(recording) as audio:
+        with open_audio(recording, deck) as audio:
             for block in audio.blocks(RULES):
                 tops.hear(block)
     except AudioError:  # the row of the table says why it cannot be read

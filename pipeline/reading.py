@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from models import load_frontend
 from pipeline.apart import Decoder
-from pipeline.audio import AudioRules, segments
+from pipeline.audio import AudioRules, Deck, segments
 from pipeline.batches import Ready, census, outage, pack
 from pipeline.bucketing import Buckets, batches
 from pipeline.deadline import deadline
@@ -70,6 +70,7 @@ class Reader:
         self.rules, self.leave = rules, leave
         self.frontend = load_frontend(rules.model)
         self.cut: Cut = Decoder(rules.audio).segments if rules.apart else self._cut
+        self.deck = Deck()
         self.group = lru_cache(1)(self._group)  # of a plan, which never changes: its shards come one after another
 
     def __call__(self, work: pa.Table) -> Iterator[pa.Table]:
@@ -153,7 +154,7 @@ class Reader:
 
     def _cut(self, recording: Recording) -> Iterator[Segment]:
         """Decode here, where a decoder that hangs takes the actor with it."""
-        stream = segments(recording, self.rules.audio)
+        stream = segments(recording, self.rules.audio, self.deck)
         with deadline(self.rules.audio.seconds_limit(recording)):
             segment = next(stream, None)
         while segment is not None:

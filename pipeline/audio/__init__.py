@@ -6,25 +6,26 @@ for nothing then: a recording with one failed segment has failed. What raises is
 
 from collections.abc import Iterator
 
-from pipeline.audio.reading import open_audio
+from pipeline.audio.deck import Deck, open_audio
 from pipeline.audio.rules import AudioError, AudioRules
 from pipeline.audio.tracks import UNOPENED, Track, choose
 from pipeline.schema import SKIPPED, Recording, Segment
 
-__all__ = ["AudioRules", "segments"]
+__all__ = ["AudioRules", "Deck", "segments"]
 
 
-def segments(recording: Recording, rules: AudioRules) -> Iterator[Segment]:
+def segments(recording: Recording, rules: AudioRules, deck: Deck | None = None) -> Iterator[Segment]:
     """Decode a recording, choose its channels, resample and cut it. Channels that are read apart interleave.
 
-    The last segment of each channel has `last`; one that failed ends its channel too.
+    The last segment of each channel has `last`; one that failed ends its channel too. Whoever reads several recordings
+    one after the other lends them all one deck.
     """
     tracks = [Track(recording, rules, UNOPENED)]
     if recording.failure is not None:
         yield tracks[0].failed(recording.failure)
         return
     try:
-        with open_audio(recording) as audio:
+        with open_audio(recording, deck) as audio:
             tracks = [Track(recording, rules, choice) for choice in choose(audio, rules)]
             for block in audio.blocks(rules):
                 for track in tracks:

@@ -48,6 +48,8 @@ class Sound(Protocol):
     """Frames that the header speaks of."""
     tolerance: int
     """Frames that may be missing from those: an encoder's delay."""
+    exact: bool
+    """Whether it finds a frame without decoding what comes before."""
 
     def seek(self, frame: int) -> int:
         """Move towards `frame` where that is exact; say at which frame the next block begins."""
@@ -97,12 +99,12 @@ class Libsndfile:
             raise DecoderError(_words(error)) from None
         self.rate, self.channels = int(self._file.samplerate), int(self._file.channels)
         self.promised = int(self._file.frames) if self._file.frames < UNKNOWN else None
-        self._exact = self._file.format in EXACT and not self._file.subtype.startswith("MPEG")
-        self.tolerance = 0 if self._exact else _delay(self.rate)
+        self.exact = self._file.format in EXACT and not self._file.subtype.startswith("MPEG")
+        self.tolerance = 0 if self.exact else _delay(self.rate)
         self._position = 0
 
     def seek(self, frame: int) -> int:
-        if not self._exact or self.promised is None:
+        if not self.exact or self.promised is None:
             return 0
         try:
             self._position = int(self._file.seek(min(frame, self.promised)))
@@ -121,7 +123,7 @@ class Libsndfile:
         try:
             block: Samples = self._file.read(min(frames, left) if left > 0 else frames, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            if self._exact and self.promised and left <= 0:
+            if self.exact and self.promised and left <= 0:
                 return np.zeros((0, self.channels), np.float32)
             raise DecoderError(_words(error)) from None
         return block
@@ -132,6 +134,8 @@ class Libsndfile:
 
 class Ffmpeg:
     """M4A, MP4, AAC, WebM, Opus, and what libsndfile refuses."""
+
+    exact = False
 
     def __init__(self, source: Source) -> None:
         self._size = source.size

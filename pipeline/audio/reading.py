@@ -3,7 +3,6 @@
 import io
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -13,7 +12,10 @@ from pipeline.audio.headers import breaks_off, look
 from pipeline.audio.rules import AudioError, AudioRules
 from pipeline.audio.source import Source
 from pipeline.schema import SKIPPED, Recording, Samples, Span
-from pipeline.storage import StoreError, open_input
+from pipeline.storage import open_input
+
+SAMPLE = 4
+"""Bytes of a decoded one."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,18 @@ class Audio:
     sound: Sound
 
     def close(self) -> None:
-        """Let go of the decoder."""
+        """Let go of the decoder and of the file."""
         self.sound.close()
+        self.source.close()
 
     def blocks(self, rules: AudioRules) -> Iterator[Samples]:
         """Its frames from `begin` on, `duration` long: (frames, channels)."""
         first, end = _stretch(self.recording, self.sound.rate)
         _refuse_early(self, first, end, rules)
-        position, budget = 0, rules.most_bytes
+        position = 0
         try:
             position = self.sound.seek(first) if first else 0
+            budget = rules.most_bytes - (0 if self.sound.exact else position * self.sound.channels * SAMPLE)
             for block in self.sound.blocks():
                 budget -= block.nbytes
                 wanted = block[max(0, first - position) : None if end is None else max(0, end - position)]
@@ -86,17 +90,14 @@ class Audio:
         return position * (layout.end - layout.begin) // (self.source.size - layout.begin)
 
 
-@contextmanager
-def open_audio(recording: Recording) -> Iterator[Audio]:
-    """Open what a recording points to; an `AudioError` where that is no audio, or is not there."""
-    with ExitStack() as stack:
-        try:
-            source = stack.enter_context(closing(Source(_open(recording.audio), recording.uri)))
-            yield stack.enter_context(closing(_open_sound(recording, source)))
-        except StoreError as error:
-            if not error.lasting:
-                raise
-            raise AudioError(error.kind, str(error)) from None
+def opened(recording: Recording) -> Audio:
+    """Open what a recording points to; an `AudioError` where that is no audio."""
+    source = Source(_open(recording.audio), recording.uri)
+    try:
+        return _open_sound(recording, source)
+    except BaseException:
+        source.close()
+        raise
 
 
 def _open(audio: bytes | Span | None) -> BinaryIO:

@@ -77,6 +77,9 @@ def test_everything_is_pinned(found: list[Step]) -> None:
     installs = [part for step in found if step.word == "RUN" for part in step.rest.split("&&") if "pip install" in part]
     assert len(installs) == 4
     assert all("-c infra/constraints.txt" in part for part in installs)
+    places = " ".join(step.rest for step in of(found, "needs", "ENV")).split()
+    assert "PIP_CONSTRAINT=/build/infra/constraints.txt" in places, "what is built from source has needs, too"
+    assert "setuptools" in pins()
     bases = {step.rest.split(" AS ")[0] for step in found if step.word == "FROM"}
     assert bases == {"python:${PYTHON}", "needs", "needs-${VARIANT}"}
     (version,) = [step.rest.removeprefix("PYTHON=") for step in found if step.rest.startswith("PYTHON=")]

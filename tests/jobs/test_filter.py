@@ -15,7 +15,7 @@ from jobs.clipping import Tops
 from jobs.demo.__main__ import CORPUS
 from jobs.exits import FINE, UNUSABLE
 from jobs.suspicion import measured, repeats
-from pipeline.audio.reading import open_audio
+from pipeline.audio.deck import open_audio
 from pipeline.plan import plan
 from pipeline.sources import recordings
 from tests.jobs.rows_of import Told, words, write_rows
@@ -131,7 +131,7 @@ def test_audio_that_killed_or_stalled_its_reader_is_not_read_again(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(clipping, "open_audio", lambda recording: opened.append(recording.uri) or open_audio(recording))
+    monkeypatch.setattr(clipping, "open_audio", lambda one, *deck: opened.append(one.uri) or open_audio(one, *deck))
     soundfile.write(tmp_path / "a.wav", np.clip(np.sin(np.arange(16_000) / 5) * 1.5, -1, 1), 16_000)
     (tmp_path / "b.wav").write_bytes((tmp_path / "a.wav").read_bytes())
     (tmp_path / "c.wav").write_bytes((tmp_path / "a.wav").read_bytes())

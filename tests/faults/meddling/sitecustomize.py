@@ -19,10 +19,10 @@ def decoder_hangs(audio: ModuleType) -> None:
     segments = audio.segments
     audio.AudioRules.seconds_limit = lambda *_: HANG
 
-    def stuck(recording: object, rules: object) -> Iterator[object]:
+    def stuck(recording: object, *rest: object) -> Iterator[object]:
         while named("hangs", recording.uri) and recording.failure is None:  # type: ignore[attr-defined]
             time.sleep(1)
-        yield from segments(recording, rules)
+        yield from segments(recording, *rest)
 
     audio.segments = stuck
 
@@ -31,10 +31,10 @@ def decoder_dies(audio: ModuleType) -> None:
     """Whoever decodes a recording named so dies of it."""
     segments = audio.segments
 
-    def killed(recording: object, rules: object) -> object:
+    def killed(recording: object, *rest: object) -> object:
         if named("segv", recording.uri) and recording.failure is None:  # type: ignore[attr-defined]
             os.kill(os.getpid(), signal.SIGSEGV)
-        return segments(recording, rules)
+        return segments(recording, *rest)
 
     audio.segments = killed
 
@@ -43,11 +43,11 @@ def decoder_devours(audio: ModuleType) -> None:
     """Whoever decodes a recording named so wants ten gigabytes; the system kills whom nothing limits."""
     segments = audio.segments
 
-    def greedy(recording: object, rules: object) -> object:
+    def greedy(recording: object, *rest: object) -> object:
         if named("devours", recording.uri) and recording.failure is None:  # type: ignore[attr-defined]
             bytearray(10 << 30)
             os.kill(os.getpid(), signal.SIGKILL)
-        return segments(recording, rules)
+        return segments(recording, *rest)
 
     audio.segments = greedy
 
