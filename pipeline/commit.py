@@ -33,7 +33,7 @@ READERS = 32
 """Footers that are read at once."""
 PREFIX = "stenopool."
 SMALL = 8 << 10
-"""Bytes of a table up to which compressed pages are no smaller: what each needs to begin with takes longest there."""
+"""Bytes of a table up to which compression takes longer than all else and saves a few per cent, if anything."""
 ROW_GROUP_BYTES, FEWEST_ROWS, MOST_ROWS = 32 << 20, 1_000, 65_536
 """A row group: about so many bytes of memory, within these numbers of rows."""
 NAMED = 5

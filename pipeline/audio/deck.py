@@ -1,7 +1,8 @@
 """A recording that stays open for its neighbour, which may go on where it ended.
 
 In MP3, AAC, Opus and their like no frame can be found exactly but by decoding what comes before it: each segment of a
-long file would decode the file from its beginning, and a thousand of them would decode it five hundred times.
+long file would decode the file from its beginning, and a thousand of them would decode it five hundred times. What is
+open stays what it was, should the file be replaced meanwhile.
 """
 
 from collections import deque
@@ -12,11 +13,12 @@ from dataclasses import replace
 from pipeline.audio.decoders import Sound
 from pipeline.audio.reading import Audio, opened
 from pipeline.audio.rules import AudioError
-from pipeline.schema import Recording, Samples
+from pipeline.schema import SKIPPED, Recording, Samples
 from pipeline.storage import StoreError
 
-REACH = 8 << 20
-"""Bytes of decoded audio that stay: twenty seconds and more, for segments that overlap and channels that take turns."""
+REACH = 16 << 20
+"""Bytes of decoded audio that stay, for segments that overlap and channels that take turns: 40 s of a stereo file at 48
+kHz, four minutes of one channel at 16 kHz."""
 
 
 class Onward:
@@ -75,11 +77,12 @@ class Deck:
         return audio if audio.sound.exact else replace(audio, sound=Onward(audio.sound))
 
     def keep(self, audio: Audio) -> None:
-        """Leave it open, unless its frames are found as soon by opening it again."""
-        if audio.sound.exact:
+        """Leave it open, unless its frames are found as soon by opening it again, or what follows cannot be read."""
+        if self._held is not None:
+            self._held.close()
+        self._held = None if audio.sound.exact or audio.source.failed else audio
+        if self._held is None:
             audio.close()
-        else:
-            self._held = audio
 
 
 @contextmanager
@@ -94,6 +97,11 @@ def open_audio(recording: Recording, deck: Deck | None = None) -> Iterator[Audio
             if not error.lasting:
                 raise
             raise AudioError(error.kind, str(error)) from None
+        except AudioError as error:
+            if deck is not None and error.failure.status == SKIPPED:  # a rule refused it, and not the decoder
+                stack.pop_all()
+                deck.keep(audio)
+            raise
         if deck is not None:
             stack.pop_all()
             deck.keep(audio)

@@ -44,7 +44,8 @@ class Audio:
                 budget -= block.nbytes
                 wanted = block[max(0, first - position) : None if end is None else max(0, end - position)]
                 position += len(block)
-                _refuse_late(self, position - first, budget, rules)
+                heard = position if end is None else min(position, end)
+                _refuse_late(self, heard - first, budget, rules)
                 if len(wanted):
                     yield wanted
                 if end is not None and position >= end:
@@ -122,11 +123,11 @@ def _open_sound(recording: Recording, source: Source) -> Audio:
 def _stretch(recording: Recording, rate: int) -> tuple[int, int | None]:
     """The first frame that is wanted, and one past the last."""
     begin, duration = recording.begin, recording.duration
-    if not (math.isfinite(begin) and begin >= 0):
+    if not (math.isfinite(begin * rate) and begin >= 0):
         raise AudioError("OutOfRange", f"it is said to begin at {begin} s")
     if duration is None:
         return round(begin * rate), None
-    if not (math.isfinite(duration) and duration > 0):
+    if not (math.isfinite((begin + duration) * rate) and duration > 0):
         raise AudioError("OutOfRange", f"it is said to last {duration} s")
     return round(begin * rate), round((begin + duration) * rate)
 

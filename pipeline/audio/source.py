@@ -60,6 +60,11 @@ class Source:
         self.seek(min(offset, self.size))
         return self.read(count)
 
+    @property
+    def failed(self) -> bool:
+        """Whether reading met something, behind which nothing more comes."""
+        return self._error is not None
+
     def check(self) -> None:
         """Raise what reading met."""
         if self._error is not None:

@@ -143,6 +143,22 @@ def test_a_recording_that_failed_before_stays_failed() -> None:
     assert (segment.failure, segment.last, segment.channels) == (failure, True, 1)
 
 
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "MP3"])
+@pytest.mark.parametrize("rate", [8_000, RATE])
+def test_a_stretch_is_as_long_as_it_was_asked_for_however_much_is_decoded(form: str, rate: int) -> None:
+    audio = encode(noise(80.0, rate), rate, form)
+    for seconds in (25.1, 29.9):
+        rules = AudioRules(skip_longer_seconds=30.0, most_seconds=30.0)
+        (part,) = hear(audio, rules, begin=20.0, duration=seconds)
+        assert part.failure is None and part.total == pytest.approx(seconds * RATE, abs=1)
+    assert kind(hear(audio, AudioRules(skip_longer_seconds=30.0), begin=20.0, duration=30.1)) == "TooLong"
+
+
+@pytest.mark.parametrize(("begin", "duration"), [(1e308, None), (1.0, 1e308), (float("nan"), 1.0), (-1.0, 1.0)])
+def test_a_stretch_that_is_nowhere_is_refused(begin: float, duration: float | None) -> None:
+    assert kind(hear(encode(noise(2.0)), begin=begin, duration=duration)) == "OutOfRange"  # type: ignore[arg-type]
+
+
 def test_a_skipping_rule_is_not_a_failure() -> None:
     long, short = AudioRules(skip_longer_seconds=4.0), AudioRules(skip_shorter_seconds=6.0)
     for rules in (long, short):

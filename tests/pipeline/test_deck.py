@@ -1,14 +1,17 @@
 """The segments of one long file, decoded once: what is heard of each is what it would be alone."""
 
+import errno
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from pipeline.audio import AudioRules, Deck, deck, segments
+from pipeline.audio import AudioRules, Deck, deck, reading, segments
 from pipeline.audio.decoders import Ffmpeg, Libsndfile
 from pipeline.schema import Recording, Samples, Segment
+from pipeline.storage import StoreError
 from tests.pipeline.sounds import RATE, encode, encode_ffmpeg, noise, recording
 
 SECONDS = 60.0
@@ -93,6 +96,41 @@ def test_many_segments_of_one_file_are_decoded_once(audio: bytes, decoded: list[
     decoded.clear()
     heard(many[-10:], None)
     assert sum(decoded) > 9 * SECONDS * RATE, "and without a deck each from the beginning"
+
+
+def test_what_a_rule_skips_costs_no_second_decoding(audio: bytes, decoded: list[int]) -> None:
+    rules = AudioRules(skip_shorter_seconds=0.4, skip_longer_seconds=2.0)
+    many = parts(audio, [(float(at), 0.2 if at % 3 else 1.5 + at % 2) for at in range(int(SECONDS))])
+    found = heard(many, Deck(), rules)
+    assert sum(decoded) <= 1.01 * SECONDS * RATE
+    assert_same(found, heard(many, None, rules))
+    assert {each[-1].failure.kind for each in found if each[-1].failure} == {"TooShort", "TooLong"}
+
+
+def test_what_storage_fails_to_give_is_not_held_against_the_next(audio: bytes) -> None:
+    """A decoder reads ahead: the segment that it was at has all that it needs, and the next is read anew."""
+
+    class Flaky(io.BytesIO):
+        def read(self, count: int | None = -1) -> bytes:
+            if failing and self.tell() <= failing[0] < self.tell() + (count or 0):
+                failing.clear()
+                raise OSError(errno.EIO, "flaky")
+            return super().read(count)
+
+    many, failing, failures = parts(audio, [(2.0 * at, 2.0) for at in range(10)]), list[int](), 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reading, "_open", Flaky)
+        for at in range(len(audio) // 20, len(audio) // 3, len(audio) // 40):
+            deck = Deck()
+            for one in many:
+                failing[:] = [at] if one is many[1] else failing
+                waiting = bool(failing)
+                try:
+                    list(segments(one, AudioRules(), deck))
+                except StoreError:
+                    failures += 1
+                    assert waiting and not failing, "the error is of the segment in which it was met"
+    assert failures
 
 
 def test_a_file_that_breaks_off_fails_the_same_segments_with_the_same_words(audio: bytes) -> None:
