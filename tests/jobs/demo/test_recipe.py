@@ -19,6 +19,7 @@ from tests.jobs.demo.speaking import needs_the_same_espeak
 from tests.readme import ROOT, section
 
 CORPUS = recipe.CORPUS
+LOSSLESS = (".flac", ".wav")
 FEW = """
 import sys, numpy
 from jobs.demo.corpus import LOOSE, Studio
@@ -57,7 +58,11 @@ def test_the_whole_corpus_is_made_again(tmp_path: Path) -> None:
     assert made == shipped
     for truth in shipped:
         ours, theirs = (heard(stored(corpus, truth))[truth.channel or 0] for corpus in (tmp_path / "corpus", CORPUS))
-        np.testing.assert_array_equal(ours, theirs, err_msg=truth.id)
+        if truth.file.endswith(LOSSLESS):
+            np.testing.assert_allclose(ours, theirs, atol=2**-15, err_msg=truth.id)
+        else:  # where processors round otherwise, an encoder decides otherwise
+            assert len(ours) == len(theirs), truth.id
+            assert np.square(ours - theirs).mean() < 0.2**2 * np.square(theirs).mean(), truth.id
 
 
 def test_the_lines_of_readme_are_ones_that_the_recipe_knows() -> None:
