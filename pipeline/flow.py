@@ -6,7 +6,7 @@
 The engine moves, balances, scales and restarts. What it says about its success is not believed: see `passes`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import islice
 
 import pyarrow as pa
@@ -69,8 +69,11 @@ def heard(
     device: Device,
     resources: Resources,
     at_once: int = ROUND,
-) -> Iterator[pa.Table]:
-    """Run the stages over the work, so many calls of a reader at a time, and yield what comes."""
+) -> Generator[pa.Table]:
+    """Run the stages over the work, so many calls of a reader at a time, and yield what comes.
+
+    Whoever stops closes it: a flow that goes on while the engine is shut down takes this process with it.
+    """
     calls = (pa.Table.from_pylist(list(shards), WORK) for shards in work)
     while part := list(islice(calls, at_once)):
         for block in flow(part, rules, device, resources).iter_batches(batch_size=None, batch_format="pyarrow"):

@@ -4,6 +4,8 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from threading import enumerate as enumerate_threads
+from traceback import clear_frames
 
 import ray
 import torch
@@ -14,6 +16,9 @@ from pipeline.prices import CPU, GPU, Names
 from pipeline.quiet import quiet, unannounced
 from pipeline.resources import SUITABLE, Asked, Resources, resources, settled
 from pipeline.vigil import begin, vigil
+
+THREADS, PATIENCE = ("iter_threaded", "StreamingExecutor"), 10.0
+"""What the engine calls those that fetch rows and that turn its loop; they end within a tenth of a second."""
 
 NAMES = ("ray.io/node-group", "ray.io/node-type", "node.kubernetes.io/instance-type")
 """Labels by which a cluster's makers tell their nodes apart."""
@@ -45,8 +50,19 @@ def cluster(
             there = offers()
             here = address is None or address == LOCAL
             yield resources(there, settled(asked, there, torch.cuda.is_available if here else _worker_sees_gpu))
+    except BaseException as error:
+        clear_frames(error.__traceback__)  # which hold the flow, and tables that lie in the engine's memory
+        raise
     finally:
+        _let_go()
         ray.shutdown()
+
+
+def _let_go() -> None:
+    """Wait for the engine's threads of a flow that was left: asked for anything behind its end, it ends us, with 1."""
+    for thread in enumerate_threads():
+        if thread.name.startswith(THREADS):
+            thread.join(PATIENCE)
 
 
 def _start(address: str | None, cpus: int | None, folder: str | None, metrics_port: int | None) -> None:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -130,17 +131,24 @@ class Passes:
         calls = ([place] for place in places) if careful else bundles(places, readers)
         work = ([self._work(missing[place.shard][0], place, gathering) for place in call] for call in calls)
         rules = replace(self.rules, apart=careful, roots=self._roots({number for number, _ in missing.values()}))
-        for table in flow.heard(work, rules, self.device, self.resources, self.at_once):
-            tally.take(table, self.making.sample_rate)
-            for whole in gathering.take(table):
-                self._commit(whole, *missing[whole.shard], tally)
-                tally.written += weight(missing[whole.shard][1])
-            self.lease.mark(gathering.open)
-            begun = {shard: missing[shard][1] for shard in gathering.open if shard in missing}
-            ahead = sum(weight(place) * gathering.share(shard, place.rows) for shard, place in begun.items())
-            tally.done, tally.open, tally.standing = tally.written + ahead, len(gathering.open), Watchman.latest
-            tally.readers = max(tally.readers, Watchman.latest.readers)
-            self.watch(tally)
+        with closing(flow.heard(work, rules, self.device, self.resources, self.at_once)) as tables:
+            for table in tables:
+                self._take(table, missing, gathering, tally)
+
+    def _take(
+        self, table: pa.Table, missing: Mapping[str, tuple[int, Place]], gathering: Gathering, tally: Tally
+    ) -> None:
+        """Count and gather what was heard in a batch, and commit what is whole with it."""
+        tally.take(table, self.making.sample_rate)
+        for whole in gathering.take(table):
+            self._commit(whole, *missing[whole.shard], tally)
+            tally.written += weight(missing[whole.shard][1])
+        self.lease.mark(gathering.open)
+        begun = {shard: missing[shard][1] for shard in gathering.open if shard in missing}
+        ahead = sum(weight(place) * gathering.share(shard, place.rows) for shard, place in begun.items())
+        tally.done, tally.open, tally.standing = tally.written + ahead, len(gathering.open), Watchman.latest
+        tally.readers = max(tally.readers, Watchman.latest.readers)
+        self.watch(tally)
 
     def _work(self, generation: int, place: Place, gathering: Gathering) -> dict[str, object]:
         return {

@@ -90,14 +90,23 @@ def watched(runs: list[Run], output: Path) -> None:
 UNLEASED = "nobody minds the lease"
 
 
+def planned(corpus: Path, output: Path) -> None:
+    """An output with a plan and no table: two runs that plan at once turn one of them away before they write."""
+    assert start(corpus, output, *WORDS).end().code == FINE
+    for name in shards(output):
+        (output / "transcripts" / name).unlink()
+
+
 def test_two_runs_that_both_believe_in_their_lease_do_not_overwrite_each_other(
     corpus: Path, untroubled: list[Row], tmp_path: Path
 ) -> None:
+    planned(corpus, tmp_path)
     watched([start(corpus, tmp_path, *WORDS, meddle=UNLEASED) for _ in range(2)], tmp_path)
     assert rows(tmp_path) == untroubled
 
 
 def test_without_the_conditional_put_they_do(corpus: Path, tmp_path: Path) -> None:
+    planned(corpus, tmp_path)
     with pytest.raises(AssertionError):
         watched([start(corpus, tmp_path, *WORDS, meddle=f"{UNLEASED},create overwrites") for _ in range(2)], tmp_path)
     assert len(shards(tmp_path)) == 6, "it was the oracle that failed, not the runs"
