@@ -9,10 +9,12 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from jobs.chronicle import Chronicle
 from jobs.options import Incremental
 from jobs.planning import Growing
+from jobs.records import new_run_id
 from jobs.transcription import task
-from jobs.work import Report, carry_out, new_run_id, reread
+from jobs.work import Report, carry_out, reread
 from pipeline.knocking import knock
 from pipeline.output import read_run
 from pipeline.storage import Store, StoreError
@@ -29,7 +31,7 @@ def incremental(options: Incremental, watch: Watch | None = None) -> Report:
     named = night(options)
     if known := recorded(named):
         return known
-    return carry_out(named, task(named), watch, Growing(named), run_id(named))
+    return carry_out(named, task(named), watch, Growing(named), Chronicle(named, run_id(named)))
 
 
 def night(options: Incremental) -> Incremental:

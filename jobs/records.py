@@ -5,8 +5,10 @@ and cost is a part of it.
 """
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from jobs.options import Work
 from pipeline.output import JSON, RUNS
@@ -41,6 +43,11 @@ class Part:
             self.wall_seconds + other.wall_seconds,
             sum(costs) if costs else None,
         )
+
+
+def new_run_id() -> str:
+    """Unlike any other; the ids of later runs sort behind it."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
 
 
 def part(tally: Tally, wall_seconds: float, options: Work) -> Part:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from jobs.ending import Course
+from jobs.chronicle import Chronicle
 from jobs.exits import BROKEN, FAILED_ROWS, FINE, INTERRUPTED
 from jobs.increment import night, recorded, run_id
 from jobs.journal import flaws, journal, progress
@@ -23,7 +23,7 @@ from jobs.retrying import planned_again
 from jobs.setup import checked
 from jobs.summary import summary
 from jobs.transcription import task as transcription
-from jobs.work import Report, all_of, carry_out, new_run_id
+from jobs.work import Report, carry_out
 from pipeline import log
 from pipeline.commit import CommittedElsewhereError
 from pipeline.lease import LeaseLost
@@ -43,11 +43,11 @@ MOST_ROWS = 20_000
 def run(options: Work, task: Task, manner: Manner, planning: Planning | None = None, run_id: str | None = None) -> int:
     """Do a job that hears audio, or say what would be done; the exit code."""
     with journal(manner):
-        return _run(options, task, manner, planning or Once(options), run_id or new_run_id())
+        return _run(options, task, manner, planning or Once(options), Chronicle(options, run_id))
 
 
-def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: str) -> int:
-    course, code = Course(options, run_id), BROKEN
+def _run(options: Work, task: Task, manner: Manner, planning: Planning, chronicle: Chronicle) -> int:
+    code = BROKEN
     try:
         if problems := list(flaws(manner)):
             raise SetupError([*problems, *_wrong(options, task, planning)])
@@ -55,20 +55,20 @@ def _run(options: Work, task: Task, manner: Manner, planning: Planning, run_id: 
             if manner.dry_run:
                 return _preview(options, task, manner, planning)
             with progress(manner) as watch, leaving(lambda error: _end(refused(error, manner))):
-                done = carry_out(options, task, all_of(watch, course), planning, run_id)
+                done = carry_out(options, task, watch, planning, chronicle)
             code = told(done, manner)
     except STOPPED as error:
-        course.problems = reasons(error)
+        chronicle.problems = reasons(error)
         code = refused(error, manner)
     except KeyboardInterrupt:
         log.tell(f"stopped. What is in {options.output} stands; the same command goes on from there.", level=NOTICE)
         code = INTERRUPTED
     except Exception as error:
-        course.problems = reasons(error)
+        chronicle.problems = reasons(error)
         code = broken(error)
     finally:
         if not manner.dry_run:
-            course.end(code)
+            chronicle.end(code)
     return code
 
 

@@ -3,16 +3,14 @@
 Everything that can be wrong with the set-up is looked for before a cluster starts, and told at once.
 """
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime
 
+from jobs.chronicle import Chronicle
 from jobs.fitting import fit
 from jobs.forecast import Compared, compared, kept
 from jobs.options import Work
 from jobs.planning import Once, Planning, add
-from jobs.records import before, part
 from jobs.setup import OutputHeldError, Ready, SetupError, asked, buckets, checked
 from pipeline import machines
 from pipeline.course import Course, Sample
@@ -77,7 +75,7 @@ class Report:
     forecast: Compared | None = None
     """What a dry run had foretold, beside what came."""
     ended: str = DONE
-    """How; of others than done, the record is a `jobs.ending.Ending`."""
+    """How; of others than done, the record is a `jobs.chronicle.Account`."""
     exit_code: int | None = None
     """What the command ended with, where it was a command."""
 
@@ -88,11 +86,15 @@ class Report:
 
 
 def carry_out(
-    options: Work, task: Task, watch: Watch | None = None, planning: Planning | None = None, run_id: str | None = None
+    options: Work,
+    task: Task,
+    watch: Watch | None = None,
+    planning: Planning | None = None,
+    chronicle: Chronicle | None = None,
 ) -> Report:
     """Plan, by default everything once, and do what is not done; `SetupError` says why nothing could start."""
-    course, began = Course(), now()
-    run_id, planning = run_id or new_run_id(), planning or Once(options)
+    course, chronicle, planning = Course(), chronicle or Chronicle(options), planning or Once(options)
+    run_id = chronicle.run_id
     ready = checked(options, task, planning)
     store = ready.store
     RUN.set(run_id)
@@ -101,12 +103,12 @@ def carry_out(
         with Lease(store, run_id) as lease:
             if known := read_run(store, run_id):  # the same night, done by another while this one was looking
                 return reread(known)
+            chronicle.open(store, lease)
             added = add(planning, store, lease)
-            watches = all_of(watch or _unwatched, Told(Meters(run_id)), course)
+            watches = all_of(watch or _unwatched, Told(Meters(run_id)), course, chronicle)
             tally = _run(options, ready, lease, watches, course.began) if missing_shards(store) else Tally()
             reckon(store, ready.audio.channels)
-            report = _report(options, run_id, tally, course, ready)
-            report = replace(report, added=added.rows, began=began, finished=now())
+            report = replace(_report(chronicle, tally, course, ready), added=added.rows)
             record_run(store, run_id, asdict(report))
             return report
     except LeaseHeldError as error:
@@ -173,15 +175,10 @@ def reread(record: Mapping[str, object]) -> Report:
     return Report(**{name: value for name, value in record.items() if name in known})  # type: ignore[arg-type]
 
 
-def new_run_id() -> str:
-    """Unlike any other; the ids of later runs sort behind it."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-
-
-def _report(options: Work, run_id: str, tally: Tally, course: Course, ready: Ready) -> Report:
-    done = part(tally, course.elapsed, options) + before(ready.store, run_id)
+def _report(chronicle: Chronicle, tally: Tally, course: Course, ready: Ready) -> Report:
+    options, done = chronicle.options, chronicle.done(tally)
     return Report(
-        run_id=run_id,
+        run_id=chronicle.run_id,
         job=type(options).__name__,
         output=options.output,
         **asdict(done),
@@ -197,5 +194,7 @@ def _report(options: Work, run_id: str, tally: Tally, course: Course, ready: Rea
         splits=tally.splits,
         retries=tally.retries + tally.repeats,
         hourly_cost=done.hourly_cost,
+        began=chronicle.began,
+        finished=now(),
         forecast=compared(kept(ready.store), tally, course.elapsed),
     )

@@ -7,6 +7,8 @@ from jobs.records import number, records, told
 from pipeline.output import DONE, begun
 from pipeline.storage import Store
 
+ENDLESS = "has not ended"
+"""Said of a run that goes on, or was killed."""
 FEWEST = 3
 """Samples without which a course shows nothing."""
 
@@ -25,7 +27,7 @@ class Run:
     passes: int
     readers: int
     ended: str
-    """How: `done`, or what `jobs.ending` calls it."""
+    """How: `done`, or what `jobs.chronicle` calls it; `ENDLESS` where it has not."""
     cost: float | None
     """In the unit of the prices that were given."""
     course: tuple[Mapping[str, float], ...]
@@ -66,7 +68,7 @@ def _run(record: Mapping[str, object]) -> Run:
         padding=number(record, "padding"),
         passes=int(number(record, "passes")),
         readers=int(number(record, "readers")),
-        ended=str(record.get("ended", DONE)),
+        ended=str(record.get("ended", DONE) or ENDLESS),
         cost=done.cost,
         course=tuple(course) if isinstance(course, list) else (),
     )

@@ -12,8 +12,10 @@ import ray
 
 LOADING, HEARING = 6.0, 3.0
 """Seconds that models take to load and, until everything has happened, to hear a batch."""
+COMPANY = 60.0
+"""Seconds that a model which is to load beside others waits for them: processes take their time on a busy machine."""
 OVER = "over"
-PAUSE = "pause"
+PAUSE, BESIDE = "pause", "beside"
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,15 @@ class Diary:
 
     def pause(self, seconds: float) -> None:
         """How long readers are to wait before every shard."""
-        (self.folder / "new").write_text(str(seconds))
-        (self.folder / "new").replace(self.folder / PAUSE)
+        self._say(PAUSE, seconds)
+
+    def beside(self, models: int) -> None:
+        """No model is to have loaded before so many have begun to, if others come at all."""
+        self._say(BESIDE, models)
+
+    def _say(self, what: str, number: float) -> None:
+        (self.folder / "new").write_text(str(number))
+        (self.folder / "new").replace(self.folder / what)
 
 
 def slowly(folder: str) -> Callable[[], None]:
@@ -58,9 +67,16 @@ def slowly(folder: str) -> Callable[[], None]:
         load_model, call, kill = inference.load_model, inference.Listener.__call__, os.kill
         read = reading.Reader.__call__
 
+        def told(what: str) -> float:
+            said = Path(folder, what)
+            return float(said.read_text()) if said.exists() else 0.0
+
         def load(*given: object, **named: object) -> object:
             began, node = time.time(), ray.get_runtime_context().get_node_id()
+            Path(folder, f"begun-{os.getpid()}").touch()
             time.sleep(LOADING)
+            while time.time() < began + COMPANY and len(list(Path(folder).glob("begun-*"))) < told(BESIDE):
+                time.sleep(0.05)
             made = load_model(*given, **named)  # type: ignore[arg-type]
             Path(folder, f"load-{os.getpid()}").write_text(json.dumps([began, time.time(), node]))
             return made
@@ -73,8 +89,7 @@ def slowly(folder: str) -> Callable[[], None]:
 
         def slow(self: reading.Reader, work: pyarrow.Table) -> Iterator[pyarrow.Table]:
             Path(folder, f"reader-{os.getpid()}").write_text(ray.get_runtime_context().get_node_id())
-            pause = Path(folder, PAUSE)
-            time.sleep(float(pause.read_text()) if pause.exists() else 0)
+            time.sleep(told(PAUSE))
             yield from read(self, work)
 
         def leave(process: int, number: int) -> None:

@@ -108,6 +108,7 @@ def trial(monkeypatch: pytest.MonkeyPatch, model: Path, corpus: Path, tmp_path: 
 def test_nodes_join_drain_and_die_and_nothing_is_lost(cluster: Cluster, diary: Diary, trial: Trial) -> None:
     first, second = (cluster.add_node(num_cpus=2, num_gpus=1) for _ in range(2))
     names = {first.node_id: "first", second.node_id: "second"}
+    diary.beside(2)
     happened: list[str] = []
 
     def fate(tally: Tally) -> None:
@@ -161,6 +162,7 @@ def test_a_pool_grows_within_one_load_of_a_model_and_shrinks(cluster: Cluster, d
     def fate(tally: Tally) -> None:
         """Batches come faster than one model hears them, until there are three; then they come slowly."""
         if not happened and len(diary.read()) == 1:
+            diary.beside(3)
             for _ in range(2):
                 cluster.add_node(wait=False, num_cpus=2, num_gpus=1)
             happened.append("two join")

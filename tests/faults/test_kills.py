@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from jobs.exits import FAILED_ROWS, FINE
-from pipeline.output import PLANS
+from jobs.records import records
+from pipeline.output import DONE, PLANS
+from pipeline.storage import Store
 from tests.faults.runs import Row, Run, failures, good, rows, shards, spoken, start, until
 from tests.faults.work import OPEN, committed, heard, shards_of
 
@@ -83,11 +85,13 @@ def test_a_driver_that_is_killed_twice_loses_and_doubles_nothing(
     killed([while_the_pool_starts, when_more_is_written], corpus, output)
     there, before = shards(output), committed(output)
     assert 0 < len(there) < RECORDINGS // SHARD
+    assert [record["ended"] for record in records(Store(str(output)))] == [None, None]
     code, again = ended(corpus, output)
     assert code == FINE
     assert rows(output) == untroubled
     assert there.items() <= shards(output).items()
     assert not before & again.keys(), "what is committed is not heard again"
+    assert [record["ended"] for record in records(Store(str(output)))] == [None, None, DONE]
     assert set(again.values()) == {1} and len(before) + len(again) == RECORDINGS
 
 

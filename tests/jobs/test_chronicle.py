@@ -1,4 +1,4 @@
-"""Every end of a run leaves a record with its exit code, and only a run that is done counts as done."""
+"""Every run leaves a record, with its exit code if it ends, and only a run that is done counts as done."""
 
 import json
 import time
@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from jobs import chronicle
+from jobs.chronicle import Chronicle
 from jobs.cli import main
 from jobs.demo.__main__ import CORPUS, MODEL
 from jobs.exits import BROKEN, FAILED_ROWS, FAULT, FINE, HELD, INTERRUPTED, UNFINISHED, UNUSABLE
-from jobs.options import Retry
+from jobs.options import Incremental, Retry
 from jobs.options_looking import Reporting
 from jobs.page.history import runs
 from jobs.reporting import report
 from jobs.retrying import planned_again
 from pipeline import machines
-from pipeline.lease import Lease
+from pipeline.lease import Lease, LeaseLost
 from pipeline.output import read_runs
 from pipeline.passes import OutageError, Passes
 from pipeline.storage import Store, StoreError
@@ -42,7 +44,7 @@ def asked(tmp_path: Path) -> list[str]:
     return [*words, "-m", str(MODEL), "--cpus", "1", "--date", DATE]
 
 
-def records(tmp_path: Path) -> list[tuple[str, str, int]]:
+def records(tmp_path: Path) -> list[tuple[str, str | None, int | None]]:
     """Name, end and exit code of each run, by its name."""
     found = [(path.stem, json.loads(path.read_text())) for path in sorted((tmp_path / "out" / "runs").glob("*.json"))]
     return [(name, record["ended"], record["exit_code"]) for name, record in found]
@@ -130,6 +132,53 @@ def test_a_night_that_was_stopped_has_a_page_and_the_next_start_adds_to_what_it_
     assert last["cost"] > first["cost"] and last["wall_seconds"] > first["wall_seconds"]
     assert last["hourly_cost"] == pytest.approx(3600 * last["cost"] / last["audio_seconds"])
     assert report(Reporting(str(tmp_path / "out"), run=path.stem)).rows == 2
+
+
+def test_a_night_that_is_killed_leaves_what_it_did_and_cost_until_then(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked += ["--shard-size", "1", "--price", "cpu=3600"]
+    monkeypatch.setattr(machines, "nodes", lambda: [("cpu",)])
+    monkeypatch.setattr(chronicle, "EVERY", 0.0)
+    commit, goes_on = Passes._commit, list[dict[str, object]]()
+
+    def killed(passes: Passes, *told: object) -> None:
+        (path,) = (tmp_path / "out" / "runs").glob("*.json")
+        goes_on.append(json.loads(path.read_text()))
+        if len(goes_on) == 2:
+            raise KeyboardInterrupt
+        commit(passes, *told)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as kill:
+        kill.setattr(Passes, "_commit", killed)
+        kill.setattr(Chronicle, "end", lambda *_: None)
+        assert main(asked) == INTERRUPTED
+    ((name, *told),) = records(tmp_path)
+    assert told == [None, None]
+    assert [sum(record["counts"].values()) for record in goes_on] == [0, 1]  # type: ignore[attr-defined]
+    last = json.loads((tmp_path / "out" / "runs" / f"{name}.json").read_text())
+    assert last == goes_on[1] and last["cost"] > 0
+    told = report(Reporting(str(tmp_path / "out"), run=name))
+    assert told.rows == 1 and f"{name}</code> has not ended" in Path(told.page).read_text()
+    assert main(["retry", str(tmp_path / "out")]) == UNUSABLE, "no run has come to its end"
+
+    assert main(asked) == FAILED_ROWS
+    assert records(tmp_path) == [(name, "done", FAILED_ROWS)]
+    whole = json.loads((tmp_path / "out" / "runs" / f"{name}.json").read_text())
+    assert whole["counts"] == {"ok": 1, "empty": 0, "skipped": 0, "failed": 1} and whole["shards"] == 2
+    assert whole["cost"] > last["cost"] and whole["wall_seconds"] > last["wall_seconds"]
+
+
+def test_who_has_lost_the_output_writes_no_record(asked: list[str], tmp_path: Path) -> None:
+    assert main(asked) == FAILED_ROWS
+    before = records(tmp_path)
+    store, options = Store(str(tmp_path / "out")), Incremental((), str(tmp_path / "out"), str(MODEL))
+    with Lease(store, before[0][0], beat=0.1, expiry=60) as lease:
+        kept = Chronicle(options, before[0][0])
+        lease._lost = "another has it"
+        with pytest.raises(LeaseLost, match="another has it"):
+            kept.open(store, lease)
+    assert records(tmp_path) == before
 
 
 def test_the_last_run_is_the_one_that_was_started_last_whatever_its_date(asked: list[str], tmp_path: Path) -> None:
