@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from threading import enumerate as enumerate_threads
-from traceback import clear_frames
 
 import ray
 import torch
@@ -50,9 +49,6 @@ def cluster(
             there = offers()
             here = address is None or address == LOCAL
             yield resources(there, settled(asked, there, torch.cuda.is_available if here else _worker_sees_gpu))
-    except BaseException as error:
-        clear_frames(error.__traceback__)  # which hold the flow, and tables that lie in the engine's memory
-        raise
     finally:
         _let_go()
         ray.shutdown()
