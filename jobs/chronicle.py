@@ -87,11 +87,11 @@ class Chronicle:
         lease.check()
         self._written = time.monotonic()
         with suppress(StoreError):  # the next commit tells
-            record_run(store, self.run_id, asdict(self._account(None, self._earlier)))
+            record_run(store, self.run_id, asdict(self._account(None)))
 
     def done(self, tally: Tally) -> Part:
         """What all its starts have done."""
-        return part(tally, self._elapsed, self.options) + self._earlier
+        return part(tally, time.monotonic() - self._began, self.options) + self._earlier
 
     def end(self, code: int) -> None:
         """Write down how it ended, where the output can be written."""
@@ -105,8 +105,9 @@ class Chronicle:
                 return
             read_identity(store)
             name = self._name(code)
-            earlier = self._earlier if self._place else before(store, name)
-            record_run(store, name, asdict(self._account(code, earlier)))
+            if self._place is None or code == HELD:
+                self._earlier = before(store, name)
+            record_run(store, name, asdict(self._account(code)))
         except StoreError:
             return
 
@@ -114,9 +115,8 @@ class Chronicle:
         """The id, except where another run of the same night may be writing under it."""
         return f"{self.run_id}-held-{new_run_id()}" if code == HELD else self.run_id
 
-    def _account(self, code: int | None, earlier: Part) -> Account:
-        options, tally = self.options, self._tally
-        done = part(tally, self._elapsed, options) + earlier
+    def _account(self, code: int | None) -> Account:
+        options, tally, done = self.options, self._tally, self.done(self._tally)
         return Account(
             run_id=self.run_id,
             job=type(options).__name__,
@@ -132,7 +132,3 @@ class Chronicle:
             began=self.began,
             finished=now(),
         )
-
-    @property
-    def _elapsed(self) -> float:
-        return time.monotonic() - self._began

@@ -20,7 +20,7 @@ from jobs.reporting import report
 from jobs.retrying import planned_again
 from pipeline import machines
 from pipeline.lease import Lease, LeaseLost
-from pipeline.output import read_runs
+from pipeline.output import IDENTITY, read_runs, record_run
 from pipeline.passes import OutageError, Passes
 from pipeline.storage import Store, StoreError
 from pipeline.vigil import EngineLostError
@@ -179,6 +179,21 @@ def test_who_has_lost_the_output_writes_no_record(asked: list[str], tmp_path: Pa
         with pytest.raises(LeaseLost, match="another has it"):
             kept.open(store, lease)
     assert records(tmp_path) == before
+
+
+def test_who_loses_the_output_on_the_way_does_not_tell_again_what_earlier_starts_did(tmp_path: Path) -> None:
+    store, options = Store(str(tmp_path / "out")), Incremental((), str(tmp_path / "out"), str(MODEL))
+    record_run(store, "night", {"run_id": "night", "ended": None, "counts": {"ok": 7}, "shards": 2})
+    store.create(IDENTITY, b'{"model": "", "revision": null, "weights": ""}')
+    kept = Chronicle(options, "night")
+    with Lease(store, "night", beat=0.1, expiry=60) as lease:
+        kept.open(store, lease)
+    kept.end(HELD)
+    told = {path.stem[:10]: json.loads(path.read_text()) for path in (tmp_path / "out" / "runs").glob("*.json")}
+    assert {name: (each["shards"], each["counts"]["ok"]) for name, each in told.items()} == {
+        "night": (2, 7),
+        "night-held": (0, 0),
+    }
 
 
 def test_the_last_run_is_the_one_that_was_started_last_whatever_its_date(asked: list[str], tmp_path: Path) -> None:
