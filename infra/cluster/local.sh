@@ -4,7 +4,7 @@
 #   local.sh start N     start a head and N - 1 workers, and wait until all have joined
 #   local.sh join        start one more worker
 #   local.sh leave       end the youngest worker at once, as a spot market does
-#   local.sh status      the nodes, and what each has
+#   local.sh status      the nodes, and what each has; one that left at once is missed some 15 seconds later
 #   local.sh env         what to set, as in: eval "$(infra/cluster/local.sh env)"
 #   local.sh stop        end all of it
 #
